@@ -34,7 +34,7 @@ def test_edges(name: str, dtype: str, instruction_set: str) -> None:
         )
 
 
-@pytest.mark.parametrize("dtype", GREY)
+@pytest.mark.parametrize("dtype", [*GREY, "int8", "int16", "int32", "uint32"])
 @pytest.mark.parametrize("name", ["local_maxima", "local_minima"])
 def test_extrema(name: str, dtype: str, instruction_set: str) -> None:
     rng = np.random.default_rng([2, len(dtype), len(name)])

@@ -14,8 +14,8 @@ from tests.kernels.comparing import compare, image_of, shape_of, strided
 
 @pytest.fixture(autouse=True)
 def _runs_of_noise(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have noise labelled by runs too, however small."""
-    monkeypatch.setattr(run_lists, "SMALL_NOISE", range(0))
+    """Have noise labelled by runs too, whatever its size."""
+    monkeypatch.setattr(run_lists, "NOISE", 2**40)
 
 
 INTEGERS = ("uint8", "uint16", "int8", "int16", "int32", "int64", "uint32")
@@ -138,9 +138,7 @@ def test_faces_and_touched_components(ndim: int, instruction_set: str) -> None:
         np.testing.assert_array_equal(runs.touched(pixels), expected)
 
 
-def test_small_noise_is_not_made_into_runs(
-    monkeypatch: pytest.MonkeyPatch, instruction_set: str
-) -> None:
+def test_noise_is_not_made_into_runs(monkeypatch: pytest.MonkeyPatch, instruction_set: str) -> None:
     monkeypatch.undo()
     made: list[tuple[int, ...]] = []
 
@@ -151,9 +149,10 @@ def test_small_noise_is_not_made_into_runs(
     monkeypatch.setattr(run_lists, "RunLists", noted)
     rng = np.random.default_rng(7)
     noise, levels = rng.integers(0, 99, (64, 70)), rng.integers(0, 2, (64, 70))
-    for image in (noise, levels, noise[:9], noise.T, noise[..., np.newaxis] > 50):
+    large, few = rng.integers(0, 99, (260, 260)), rng.integers(0, 4, (260, 260))
+    for image in (noise, levels, noise[:9], noise.T, noise[..., np.newaxis] > 50, large, few):
         labels = KERNELS["skimage.measure.label"].run(image, return_num=True)
         expected = measure.label(image, return_num=True)
         np.testing.assert_array_equal(labels[0], expected[0])
         assert labels[1] == expected[1]
-    assert made == [(64, 70), (9, 70), (64, 70, 1)]
+    assert made == [(64, 70), (9, 70), (64, 70, 1), (260, 260)]

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 GREY = ("uint8", "uint16", "float32", "float64")
+OTHER = ("bool", "int8", "int16", "int32", "uint32")
+"""Types whose order the kernels' types hold."""
 MODES = ("nearest", "reflect", "mirror", "wrap", "constant")
 
 
@@ -51,7 +53,7 @@ def scene(rng: np.random.Generator, dtype: str, ndim: int) -> tuple[np.ndarray, 
             return image_of(rng, shape, dtype), footprint
 
 
-@pytest.mark.parametrize("dtype", GREY)
+@pytest.mark.parametrize("dtype", [*GREY, *OTHER[1:]])
 def test_median(dtype: str, instruction_set: str) -> None:
     rng = np.random.default_rng([1, len(dtype)])
     for trial in range(40):
@@ -63,7 +65,7 @@ def test_median(dtype: str, instruction_set: str) -> None:
             image,
             footprint if trial % 5 else None,
             mode=MODES[trial % 5],
-            cval=float(rng.choice([0, 1, 200])),
+            cval=float(rng.choice([0, 1, 100])),
         )
 
 
@@ -140,8 +142,10 @@ def test_median_of_large_windows(dtype: str, instruction_set: str) -> None:
     compare("skimage.filters.median", filters.median, volume, morphology.ball(3))
 
 
-@pytest.mark.parametrize("dtype", GREY)
-@pytest.mark.parametrize("name", ["erosion", "dilation", "opening", "closing"])
+@pytest.mark.parametrize("dtype", [*GREY, *OTHER])
+@pytest.mark.parametrize(
+    "name", ["erosion", "dilation", "opening", "closing", "white_tophat", "black_tophat"]
+)
 def test_morphology(name: str, dtype: str, instruction_set: str) -> None:
     rng = np.random.default_rng([3, len(dtype), len(name)])
     for trial in range(32):
@@ -152,7 +156,7 @@ def test_morphology(name: str, dtype: str, instruction_set: str) -> None:
             image,
             footprint if trial % 5 else None,
             mode=(*MODES, "max", "min", "ignore")[trial % 8],
-            cval=float(rng.choice([0, 1, 200])),
+            cval=float(rng.choice([0, 1] if dtype == "bool" else [0, 1, 100])),
         )
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from napari_tilewise.operations.spec.adapter import Function
-    from napari_tilewise.operations.spec.operation import Call, Operation, Part
+    from napari_tilewise.operations.spec.operation import Call, Cost, Operation, Part
     from napari_tilewise.types import Array, DType, Parameters, Value
 
 SMALL = 2**16
@@ -393,15 +393,22 @@ def _pays(bound: _Bound, pixels: Array, images: Parameters) -> bool:
     """Return whether a kernel stands for the function, or the image is small; the pixels suit."""
     if bound.is_counted and not all(map(_has_few_levels, (pixels, *images.values()))):
         return False
-    if bound.is_small:
-        return not bound.is_finite or all(map(_has_numbers, (pixels, *images.values())))
-    # A kernel says itself whether it knows NaN and infinity.
     operation = bound.call.operation
+    if bound.is_small:
+        suits = not bound.is_finite or all(map(_has_numbers, (pixels, *images.values())))
+        return suits and _fits(operation.cost, pixels)
+    # A kernel says itself whether it knows NaN and infinity.
     if not bound.has_kernel or not accepts(bound.path, pixels, **bound.call.keywords, **images):
         return False
-    copies, cost = operation.cost.at_once.copies, operation.cost
+    return _fits(operation.cost, pixels, operation.cost.at_once.copies)
+
+
+def _fits(cost: Cost, pixels: Array, copies: int | None = None) -> bool:
+    """Return whether there is memory for the image in one call; of few pixels, nobody asks."""
+    if pixels.size <= SMALL:
+        return True
     memory = copies * pixels.nbytes if copies else pixels.size * 8 * (cost.whole or cost.memory)
-    return pixels.size <= SMALL or memory <= LITTLE or memory < available_memory() / 2
+    return memory <= LITTLE or memory < available_memory() / 2
 
 
 def _has_numbers(image: Array | None) -> bool:

@@ -20,6 +20,15 @@ TYPES = {
 GREY = tuple(np.dtype(name) for name in ("u1", "u2", "f4", "f8"))
 """Data types that every kernel on grey levels knows."""
 
+_UNSIGNED: dict[np.dtype, np.dtype] = {
+    np.dtype("i1"): np.dtype("u1"),
+    np.dtype("i2"): np.dtype("u2"),
+}
+_AS_FLOATS = (np.dtype("i4"), np.dtype("u4"))
+
+ORDERED = (*GREY, np.dtype(bool), *_UNSIGNED, *_AS_FLOATS)
+"""Data types whose values one of `GREY` holds in the same order; see `as_grey`."""
+
 MODES = {
     "nearest": 0,
     "edge": 0,
@@ -55,6 +64,48 @@ def type_code(dtype: Any) -> int:
     """
     dtype = np.dtype(dtype).newbyteorder("=")
     return 0 if dtype == np.bool_ else TYPES[dtype]
+
+
+def as_grey(values: np.ndarray) -> np.ndarray:
+    """Return values in the same order as grey levels; the values themselves where they are.
+
+    Parameters
+    ----------
+    values
+        Of one of the types of `ORDERED`.
+    """
+    if values.dtype in GREY:
+        return values
+    if values.dtype in _AS_FLOATS:
+        return values.astype(np.float64)
+    if values.dtype == np.bool_:
+        return contiguous(values).view(np.uint8)
+    return _with_other_sign(contiguous(values).view(_UNSIGNED[values.dtype]))
+
+
+def from_grey(levels: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Return the values of a data type that `as_grey` made grey levels of.
+
+    Parameters
+    ----------
+    levels
+        What `as_grey` returned, or some of these in another order.
+    dtype
+        The data type.
+    """
+    if dtype in GREY:
+        return levels
+    if dtype in _AS_FLOATS:
+        return levels.astype(dtype)
+    if dtype == np.bool_:
+        return levels.view(dtype)
+    return _with_other_sign(levels).view(dtype)
+
+
+def _with_other_sign(unsigned: np.ndarray) -> np.ndarray:
+    """Return integers with the bit changed that is the sign of the signed type of their size."""
+    sign = unsigned.dtype.type(1 << (8 * unsigned.itemsize - 1))
+    return np.asarray(unsigned ^ sign)
 
 
 def integers(values: Sequence[int]) -> np.ndarray:

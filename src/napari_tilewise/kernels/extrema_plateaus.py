@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage as ndi
 
-from napari_tilewise.kernels.arrays import GREY, contiguous, type_code
+from napari_tilewise.kernels.arrays import ORDERED, as_grey, contiguous, type_code
 from napari_tilewise.kernels.footprint_windows import (
     FootprintWindow,
     filter_bands,
@@ -28,7 +28,8 @@ def _exact_for_maxima(
     allow_borders: bool = True,
 ) -> bool:
     return (
-        image.dtype in GREY
+        image.dtype in ORDERED
+        and image.dtype != np.bool_
         and 1 <= image.ndim <= 3
         and image.size > 0
         and footprint is None
@@ -58,7 +59,7 @@ def local_maxima(
     image, footprint, connectivity, indices, allow_borders
         As there.
     """
-    image = contiguous(image)
+    image = as_grey(contiguous(image))
     result = np.empty(image.shape, bool)
     neighbours = ndi.generate_binary_structure(image.ndim, connectivity or image.ndim)
     neighbours[(1,) * image.ndim] = False

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tilewise.kernels.arrays import GREY, contiguous, integers, type_code
+from napari_tilewise.kernels.arrays import ORDERED, contiguous, integers, type_code
 from napari_tilewise.kernels.library import call
 from napari_tilewise.kernels.threads import in_bands
 
@@ -155,6 +155,8 @@ def holds(dtype: np.dtype, value: Any) -> bool:
     """
     if not np.isreal(value) or np.isnan(value):
         return False
+    if dtype == np.bool_:
+        return value in (0, 1)
     if dtype.kind == "f":
         return bool(np.isinf(value) or (abs(value) < 1e30 and dtype.type(value) == value))
     limits = np.iinfo(dtype)
@@ -177,7 +179,7 @@ def window_suits(image: np.ndarray, footprint: Any, mode: str) -> bool:
         Border mode in ndimage's spelling, or any word without a border.
     """
     footprint = np.asarray(footprint)
-    if image.dtype not in GREY or not 1 <= image.ndim <= 3 or not image.size:
+    if image.dtype not in ORDERED or not 1 <= image.ndim <= 3 or not image.size:
         return False
     if footprint.ndim != image.ndim or not footprint.any() or footprint.dtype.kind not in "biuf":
         return False

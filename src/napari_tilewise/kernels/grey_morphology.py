@@ -11,8 +11,11 @@ from scipy import ndimage as ndi
 from napari_tilewise.kernels.arrays import (
     GREY,
     MODES,
+    ORDERED,
+    as_grey,
     contiguous,
     delivered,
+    from_grey,
     result_array,
     type_code,
 )
@@ -158,7 +161,13 @@ def _apply(
     cval: float,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
-    mode, cval = _border(image.dtype, mode, cval, largest)
+    dtype = image.dtype
+    mode, cval = _border(dtype, mode, cval, largest)
+    if dtype not in GREY:
+        level = float(as_grey(np.array([cval], dtype))[0]) if mode == "constant" else 0.0
+        grey = as_grey(image)
+        levels = _apply(grey, steps, largest=largest, mode=mode, cval=level)
+        return delivered(from_grey(levels, dtype), out)
     windows = [FootprintWindow.of(pixels) for pixels, times in steps for _ in range(times)]
     for window in windows[:-1]:
         image = extreme_filter(image, window, largest=largest, mode=mode, cval=cval)
@@ -177,7 +186,7 @@ def _exact(
     mode: str = "reflect",
     cval: float = 0.0,
 ) -> bool:
-    if image.dtype not in GREY or (mode not in MODES and mode not in _EXTREME):
+    if image.dtype not in ORDERED or (mode not in MODES and mode not in _EXTREME):
         return False
     if out is not None and (out.dtype != image.dtype or out.shape != image.shape):
         return False
@@ -261,7 +270,8 @@ def _difference(opens: bool) -> Callable[..., np.ndarray]:
         """Subtract the opening from the image, or the image from the closing."""
         result = filtered(image, footprint, mode=mode, cval=cval)
         pair = (image, result) if opens else (result, image)
-        return np.asarray(np.subtract(*pair, out=result if out is None else out))
+        difference = np.logical_xor if image.dtype == np.bool_ else np.subtract
+        return np.asarray(difference(*pair, out=result if out is None else out))
 
     return run
 

@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 from scipy import ndimage as ndi
 
-from napari_tilewise.kernels.arrays import MODES, contiguous, delivered, result_array, type_code
+from napari_tilewise.kernels.arrays import (
+    GREY,
+    MODES,
+    as_grey,
+    contiguous,
+    delivered,
+    from_grey,
+    result_array,
+    type_code,
+)
 from napari_tilewise.kernels.footprint_windows import (
     FootprintWindow,
     filter_bands,
@@ -22,6 +31,8 @@ from napari_tilewise.kernels.library import call
 
 _LARGEST_NETWORK = 130
 """Pixels of a footprint, for floating-point images."""
+_COUNTED = tuple(np.dtype(name) for name in ("u1", "u2", "i1", "i2"))
+"""Data types whose levels a histogram has bins for."""
 _LARGEST_SMALL = 50
 """Pixels of a footprint from which a histogram is faster than the network."""
 
@@ -135,12 +146,14 @@ def _exact_for_median(
     behavior: str = "ndimage",
 ) -> bool:
     footprint = _median_footprint(image, footprint)
-    if behavior != "ndimage" or mode not in MODES or not window_suits(image, footprint, mode):
+    if image.dtype == np.bool_ or behavior != "ndimage" or mode not in MODES:
+        return False
+    if not window_suits(image, footprint, mode):
         return False
     if image.ndim == 1:  # SciPy's filter along a line knows no holes
         return False
     taps = int(np.count_nonzero(footprint))
-    if image.dtype.kind == "f" and taps > _LARGEST_NETWORK:
+    if image.dtype not in _COUNTED and taps > _LARGEST_NETWORK:
         return False
     if mode == "constant" and not holds(image.dtype, cval):
         return False
@@ -162,9 +175,13 @@ def median(
     image, footprint, out, mode, cval, behavior
         As there.
     """
-    window = FootprintWindow.of(_median_footprint(image, footprint))
+    window, dtype = FootprintWindow.of(_median_footprint(image, footprint)), image.dtype
     rank = len(window.offsets) // 2
-    return rank_filter(image, window, rank, mode=mode, cval=cval, out=out)
+    if dtype in GREY:
+        return rank_filter(image, window, rank, mode=mode, cval=cval, out=out)
+    level = float(as_grey(np.array([cval], dtype))[0]) if mode == "constant" else 0.0
+    levels = rank_filter(as_grey(image), window, rank, mode=mode, cval=level)
+    return delivered(from_grey(levels, dtype), out)
 
 
 MEDIAN = Kernel("skimage.filters.median", _exact_for_median, median)

@@ -104,6 +104,9 @@ def _equalize_plan(call: Call) -> Plan:
     return Tiles(lambda block: np.asarray(run_fastest(LOOK_UP, np.take, table, block.data)))
 
 
+FEW = 2**20
+"""Pixels that are computed in the time that handing out tiles takes."""
+
 OPERATIONS = (
     Operation(
         name="exposure.adjust_gamma",
@@ -113,14 +116,14 @@ OPERATIONS = (
             "gamma": Number(minimum=0, usual=(0, 4)),
             "gain": Number(usual=(0, 1)),
         },
-        cost=Cost(memory=5.0),
+        cost=Cost(memory=5.0, at_once=AtOnce(function=FEW)),
     ),
     Operation(
         name="exposure.adjust_log",
         family=families.INTENSITY,
         kind=Kind.POINTWISE,
         specs={"gain": Number(usual=(0, 1)), "inv": Flag()},
-        cost=Cost(memory=5.0),
+        cost=Cost(memory=5.0, at_once=AtOnce(function=FEW)),
     ),
     Operation(
         name="exposure.adjust_sigmoid",
@@ -131,7 +134,7 @@ OPERATIONS = (
             "gain": Number(usual=(0, 20)),
             "inv": Flag(),
         },
-        cost=Cost(memory=5.0),
+        cost=Cost(memory=5.0, at_once=AtOnce(function=FEW)),
     ),
     Operation(
         name="exposure.rescale_intensity",
@@ -143,7 +146,7 @@ OPERATIONS = (
         },
         result=ResultSpec(dtype=_rescaled_dtype),
         plan_of=_rescale_plan,
-        cost=Cost(memory=6.0, at_once=AtOnce(function=2**16)),
+        cost=Cost(memory=6.0, at_once=AtOnce(function=FEW)),
     ),
     Operation(
         name="exposure.equalize_hist",

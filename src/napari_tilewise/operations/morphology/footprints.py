@@ -215,7 +215,7 @@ def _binary_filter(name: str, filters: int, advice: str) -> Operation:
         neighbourhood=Neighbourhood(halo=halo),
         plan_of=_binary(halo),
         limits=Limits(check=_check_binary),
-        cost=Cost(memory=3.0, at_once=AtOnce(function=2**16, when=_is_unrepeated)),
+        cost=Cost(memory=3.0, at_once=AtOnce(function=2**20, when=_is_unrepeated)),
         deprecated=f"use morphology.{name}{advice}",
     )
 

@@ -266,7 +266,7 @@ OPERATIONS = (
         ),
         limits=Limits(ndim=(1, 3), check=_check_buffer),
         plan_of=_clear_border,
-        cost=Cost(memory=6.0, at_once=AtOnce(function=2**16, finite=True)),
+        cost=Cost(memory=6.0, at_once=AtOnce(function=2**22, finite=True, counted=True)),
     ),
     Operation(
         name="segmentation.find_boundaries",
@@ -281,7 +281,10 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=lambda call: 1, sampling=between_ends),
         limits=Limits(check=_check_boundaries),
         plan_of=_find_boundaries,
-        cost=Cost(memory=3.0),
+        cost=Cost(
+            memory=3.0,
+            at_once=AtOnce(function=2**20, when=lambda call: call["mode"] != "subpixel"),
+        ),
     ),
     Operation(
         name="segmentation.mark_boundaries",

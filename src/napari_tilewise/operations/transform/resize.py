@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
     from napari_tilewise.operations.spec.value_specs import Factors
     from napari_tilewise.types import Value
 
+SMALL = 2**16
+"""Pixels up to which the function gets the image whole, whatever the order."""
 SPLINES = ChoiceSpec(choices=(0, 1, 2, 3, 4, 5), optional=True)
 MODE = ChoiceSpec(choices=tuple(MODES), advanced=True)
 
@@ -245,6 +248,11 @@ def _channel(call: Call) -> int | None:
     return call.ndim if _untiled_lengths(call) is not None else None
 
 
+def _takes_whole(call: Call) -> bool:
+    """Return whether tiles cannot pay: splines of every tile begin far outside of it."""
+    return order_of(call) > 1 or prod(call.shape) <= SMALL
+
+
 def _operation(
     name: str,
     first_specs: Mapping[str, Spec],
@@ -276,7 +284,7 @@ def _operation(
         plan_of=_plan,
         limits=Limits(check=_check),
         adapter=Adapter(kernels=(SMOOTHING,)),
-        cost=Cost(memory=8.0, at_once=AtOnce(function=2**16)),
+        cost=Cost(memory=8.0, at_once=AtOnce(function=2**24, when=_takes_whole)),
         note=note,
     )
 
