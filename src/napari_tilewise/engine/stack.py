@@ -331,14 +331,14 @@ class Stack:
         """Return a box of the result, looped axes included."""
         if self._alpha is None:
             return self._read(region)
-        box, at = self._alpha.box(region)
-        if at is None:
+        box, offset = self._alpha.box(region)
+        if offset is None:
             return self._read(box)
         alpha = self._alpha.alpha(region).astype(self.dtype, copy=False)
         axis = self._alpha.axis
         if box[axis].start == box[axis].stop:
             return alpha
-        before, after = np.split(self._read(box), [at], axis)
+        before, after = np.split(self._read(box), [offset], axis)
         return np.concatenate([before, alpha, after], axis)
 
     def _read(self, region: Region) -> np.ndarray:

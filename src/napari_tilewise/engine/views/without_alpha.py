@@ -52,16 +52,16 @@ class WithoutAlpha:
         """
         span, index = region[self.axis], self.index
         channels = slice(span.start - (span.start > index), span.stop - (span.stop > index))
-        at = index - span.start if span.start <= index < span.stop else None
-        return self._with(region, channels), at
+        offset = index - span.start if span.start <= index < span.stop else None
+        return self._with(region, channels), offset
 
     def read(self, region: Region) -> np.ndarray:
         """Return a box; the array may be read-only."""
         pixels = self.inner.read(self._around(region))
-        at = self.index - region[self.axis].start
-        if not 0 < at < pixels.shape[self.axis] - 1:
+        offset = self.index - region[self.axis].start
+        if not 0 < offset < pixels.shape[self.axis] - 1:
             return pixels
-        return np.delete(pixels, at, self.axis)
+        return np.delete(pixels, offset, self.axis)
 
     def alpha(self, region: Region) -> np.ndarray:
         """Return the alpha in a box, which has length one along the axis of channels.
