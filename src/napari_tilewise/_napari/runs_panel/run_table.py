@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 HEADERS = ("Run", "State", "Progress", "Time left", "Rate", "Memory", "Source", "Output")
 TITLE, STATE, PROGRESS, TIME_LEFT, RATE, MEMORY, SOURCE, OUTPUT = range(8)
 ROW_HEIGHT = 26
-WIDTHS = (140, 62, 84, 70, 84, 200, 160)
+WIDTHS = (120, 80, 92, 70, 84, 200, 160)
 """Of all columns but the last, which takes the remaining width."""
 TONES = {
     Status.RUNNING: Tone.RUNNING,
