@@ -9,7 +9,7 @@ from skimage import data
 
 from napari_tilewise import OPERATIONS
 from napari_tilewise._napari.forms.chooser import FAVOURITES, RECENT, Chooser
-from napari_tilewise._napari.forms.search import OperationSearch
+from napari_tilewise._napari.forms.operation_search import OperationSearch
 from napari_tilewise._napari.forms.synonyms import SYNONYMS
 from napari_tilewise._napari.manifest import samples
 from napari_tilewise._napari.widgets import wording

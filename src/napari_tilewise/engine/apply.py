@@ -36,7 +36,7 @@ from napari_tilewise.engine.views.without_alpha import WithoutAlpha
 from napari_tilewise.errors import InvalidImage, InvalidParameter, InvalidParameterType
 from napari_tilewise.operations import get_operation
 from napari_tilewise.operations.spec.docstrings import signature
-from napari_tilewise.operations.spec.operation import KEPT
+from napari_tilewise.operations.spec.operation import ALL_AXES
 from napari_tilewise.operations.spec.parameters import OtherImage, is_image
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ def apply(
 
 def _drops_axes(operation: Operation, image: Value) -> bool:
     """Return whether the function may drop axes of an image."""
-    return operation.limits.single is not KEPT and 1 in image.shape
+    return operation.limits.single is not ALL_AXES and 1 in image.shape
 
 
 def _dropped(stack: Stack, image: Value, result: Value) -> Value:

@@ -29,7 +29,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_tilewise._napari.forms.search import OperationSearch
+from napari_tilewise._napari.forms.operation_search import OperationSearch
 from napari_tilewise._napari.widgets import wording
 from napari_tilewise._napari.widgets.remembered import recall, remember
 from napari_tilewise._napari.widgets.small_widgets import text_label
@@ -55,12 +55,12 @@ _KEY = Qt.ItemDataRole.UserRole
 class _OperationItem(QTreeWidgetItem):
     """An operation with its category, in the colour of less important texts."""
 
-    place = 0
+    position = 0
     """Where it comes in the list."""
 
     def __lt__(self, other: QTreeWidgetItem) -> bool:
         """Return whether it comes before another one."""
-        return self.place < getattr(other, "place", 0)
+        return self.position < getattr(other, "position", 0)
 
     def data(self, column: int, role: int) -> Any:
         """Return the contents of a cell; Qt calls it for visible cells."""
@@ -181,10 +181,10 @@ class Chooser(QWidget):
         self._summaries = summaries
         names = sorted(summaries, key=lambda name: summaries[name].deprecated)
         self._search = OperationSearch({name: summaries[name].title for name in names})
-        for place, name in enumerate(names):
+        for position, name in enumerate(names):
             title = wording.title(summaries[name])
             item = _OperationItem([title, wording.category(summaries[name].category)])
-            item.place = place
+            item.position = position
             item.setData(0, _KEY, name)
             item.setToolTip(0, wording.plain_tooltip(function_path(name)))
             item.setSizeHint(0, QSize(0, ROW_HEIGHT))
@@ -259,11 +259,11 @@ class Chooser(QWidget):
     def _narrow(self) -> None:
         """Show what matches, the best match first."""
         text, group = self.search.text(), self.category.currentData()
-        places = {name: place for place, name in enumerate(self._search.find(text))}
+        positions = {name: number for number, name in enumerate(self._search.find(text))}
         with QSignalBlocker(self.list):
             for name, item in self._items().items():
-                item.place = places.get(name, len(self._summaries))
-                item.setHidden(name not in places or not self._is_in(name, group))
+                item.position = positions.get(name, len(self._summaries))
+                item.setHidden(name not in positions or not self._is_in(name, group))
             self.list.sortItems(0, Qt.SortOrder.AscendingOrder)
         is_empty = not self.visible()
         self.nothing.setVisible(is_empty)

@@ -105,9 +105,9 @@ class RecipeRuns(QObject):
             A recipe under edit; layers that are not open are left out.
         """
         state, layers = draft.state, self._viewer.layers
-        found = {name: origin.find(layers) for name, origin in state.inputs.items()}
-        found[SOURCE] = state.source.find(layers)
-        return {name: layer for name, layer in found.items() if layer is not None}
+        chosen = {name: origin.find(layers) for name, origin in state.inputs.items()}
+        chosen[SOURCE] = state.source.find(layers)
+        return {name: layer for name, layer in chosen.items() if layer is not None}
 
     def job(self, draft: Draft | None, *, memo: bool = True) -> Job:
         """Return the job that computes a draft's recipe.

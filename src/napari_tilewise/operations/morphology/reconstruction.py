@@ -94,10 +94,11 @@ def _sweep_reconstruction(
             )
         if np.isnan(seeds).any() or np.isnan(limit).any():
             # Infinity less `h` and its margin is NaN too.
-            held = "NaN" if np.isnan(block.data).any() or np.isnan(limit).any() else "infinity"
+            has_nan = np.isnan(block.data).any() or np.isnan(limit).any()
             raise InvalidImage(
-                f"{call.operation.name}: the image contains {held}: expected numbers, of which one "
-                "can be told to be higher. Replace it first, for example with numpy.nan_to_num."
+                f"{call.operation.name}: the image contains {'NaN' if has_nan else 'infinity'}: "
+                "expected numbers, of which one can be told to be higher. Replace it first, for "
+                "example with numpy.nan_to_num."
             )
         return seeds.astype(dtype)
 

@@ -56,7 +56,9 @@ def _with_single_axes(function: Function) -> Function:
     """Return a function whose results have the axes of one pixel that scikit-image's drop."""
 
     @wraps(function)
-    def kept(image: np.ndarray, *args: Any, channel_axis: int | None = None, **params: Any) -> Any:
+    def reshaped(
+        image: np.ndarray, *args: Any, channel_axis: int | None = None, **params: Any
+    ) -> Any:
         if 1 not in image.shape:
             return function(image, *args, channel_axis=channel_axis, **params)
         if channel_axis is None:
@@ -65,7 +67,7 @@ def _with_single_axes(function: Function) -> Function:
         result = function(image, *args, channel_axis=-1, **params)
         return np.moveaxis(np.reshape(result, image.shape), -1, channel_axis)
 
-    return kept
+    return reshaped
 
 
 def _always(call: Call, image: Any) -> bool:

@@ -75,7 +75,7 @@ if TYPE_CHECKING:
 
 
 __all__ = [
-    "KEPT",
+    "ALL_AXES",
     "Accuracy",
     "Adapter",
     "AsStep",
@@ -235,7 +235,7 @@ class SingleAxes(NamedTuple):
     """Of the result of a call on an image, as the image has them; the image may be lazy."""
 
 
-KEPT = SingleAxes()
+ALL_AXES = SingleAxes()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -244,7 +244,7 @@ class Limits:
 
     ndim: tuple[int, int] = (1, 8)
     """Fewest and most spatial axes."""
-    single: SingleAxes = KEPT
+    single: SingleAxes = ALL_AXES
     """What the function makes of axes of one pixel."""
     dtypes: str = "buif"
     """Kinds of data types, as NumPy abbreviates them."""

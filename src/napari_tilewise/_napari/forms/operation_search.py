@@ -30,10 +30,10 @@ VAGUE = {
     "3d",
 }  # fmt: skip
 """Words that are left out if nothing contains all words of a text."""
-_WORDS = re.compile(r"[^\W_]+")
+_WORD = re.compile(r"[^\W_]+")
 
 
-def words(text: str) -> tuple[str, ...]:
+def words_of(text: str) -> tuple[str, ...]:
     """Return the words of a text in lower case; hyphens and other marks separate them.
 
     Parameters
@@ -41,10 +41,10 @@ def words(text: str) -> tuple[str, ...]:
     text
         Any text.
     """
-    return tuple(_WORDS.findall(text.lower()))
+    return tuple(_WORD.findall(text.lower()))
 
 
-OTHER_NAMES = {words(name): keys for name, keys in SYNONYMS.items()}
+OTHER_NAMES = {words_of(name): keys for name, keys in SYNONYMS.items()}
 
 
 class OperationSearch:
@@ -57,8 +57,8 @@ class OperationSearch:
     """
 
     def __init__(self, titles: Mapping[str, str]) -> None:
-        self._titles = {key: words(title.partition(" (")[0]) for key, title in titles.items()}
-        self._names = {key: (*words(title), *words(key)) for key, title in titles.items()}
+        self._titles = {key: words_of(title.partition(" (")[0]) for key, title in titles.items()}
+        self._names = {key: (*words_of(title), *words_of(key)) for key, title in titles.items()}
 
     @cached_property
     def _vocabulary(self) -> list[str]:
@@ -72,18 +72,18 @@ class OperationSearch:
         text
             What the user typed; every operation matches an empty text.
         """
-        terms = words(text)
+        terms = words_of(text)
         if not terms:
             return [] if text.strip() else list(self._titles)
         precise = tuple(term for term in terms if term not in VAGUE and not term.isdecimal())
         corrected = tuple(map(self._corrected, precise))
-        attempts = (found for found in map(self._ranked, (terms, precise, corrected)) if found)
-        return next(attempts, [])
+        attempts = map(self._ranked, (terms, precise, corrected))
+        return next(filter(None, attempts), [])
 
     def _ranked(self, terms: Sequence[str]) -> list[str]:
         if not terms:
             return []
-        places = {key: place for place, key in enumerate(_by_other_names(terms))}
+        places = {key: number for number, key in enumerate(_by_other_names(terms))}
         exact = OTHER_NAMES.get(tuple(terms), ())
         ranks = {}
         for key in self._titles:
