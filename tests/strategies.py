@@ -13,7 +13,7 @@ from skimage import data, morphology
 
 from napari_tilewise.functions.annotations import FixedNumbers
 from napari_tilewise.operations.feature.points import PointPatch, Points
-from napari_tilewise.operations.spec.operation import KEPT
+from napari_tilewise.operations.spec.operation import ALL_AXES
 from napari_tilewise.operations.spec.parameters import (
     AlignedImage,
     Array,
@@ -79,7 +79,7 @@ def cases(
     low, high = operation.limits.ndim
     ndim = draw(st.sampled_from([n for n in (2, 2, 3) if low <= n <= high] or [low]))
     # Axes that scikit-image drops are the subject of `test_rare_cases`.
-    least = 1 if ndim == 2 and operation.limits.single is KEPT else 2
+    least = 1 if ndim == 2 and operation.limits.single is ALL_AXES else 2
     longest = trial_length(operation, LONGEST[ndim])
     if _is_slow_volume(operation, ndim):
         longest = min(longest, operation.cost.trial.volume_length or longest)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
-NEEDS_DISPLAY = ("preview",)
+NEEDS_DISPLAY = ("preview", "window")
 """Those that open a window: they run with the tests of windows."""
 SMALL: dict[str, tuple[str, ...]] = {
     "basket": ("--size", "64", "--volumes", "16", "--rounds", "1", "--sample", "0", "--turn", "0"),
@@ -35,6 +35,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     "run_memory": ("--size", "512"),
     "small_images": ("--size", "64", "--only", "adjust", "--seconds", "0.01"),
     "stated_memory": ("--size", "512", "--only", "table"),
+    "window": ("--moves", "1", "--size", "512"),
 }
 
 

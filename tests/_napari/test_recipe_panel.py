@@ -129,6 +129,19 @@ def test_every_operation_can_be_a_step_of_the_panel(viewer, coins, recipes):
         recipes.tools.undo.click()
 
 
+def test_a_new_step_starts_as_its_form_and_a_loaded_one_keeps_what_it_leaves_out(
+    viewer, coins, recipes
+):
+    viewer.layers.selection.active = coins
+    recipes.add_step("measure.regionprops_table")
+    assert "area" in recipes.recipe.steps[0].parameters["properties"]
+    loaded = Recipe([("measure.regionprops_table", {})])
+    recipes.set_recipe(loaded)
+    choose(recipes, 0)
+    recipes.step._change()
+    assert recipes.recipe == loaded
+
+
 # -- editing ---------------------------------------------------------------------------------------
 
 

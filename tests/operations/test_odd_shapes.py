@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import napari_tilewise as tw
-from napari_tilewise.operations.spec.operation import KEPT, Operation
+from napari_tilewise.operations.spec.operation import ALL_AXES, Operation
 from tests.operations.test_declarations import works_on_objects
 from tests.strategies import Case, typical
 from tests.test_exact import assert_same, whole
@@ -37,7 +37,9 @@ REFUSED = {
 ANSWERED = {"filters.rank.windowed_histogram"}
 """Whose answers scikit-image reads from other memory (see `test_deviations`)."""
 NAMES = [
-    name for name, op in tw.OPERATIONS.items() if op.limits.single is KEPT and name not in ANSWERED
+    name
+    for name, op in tw.OPERATIONS.items()
+    if op.limits.single is ALL_AXES and name not in ANSWERED
 ]
 """The others are the subject of `test_single_axes`."""
 

@@ -12,13 +12,13 @@ import pytest
 import xarray as xr
 
 import napari_tilewise as tw
-from napari_tilewise.operations.spec.operation import KEPT
+from napari_tilewise.operations.spec.operation import ALL_AXES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 RNG = np.random.default_rng(0)
-SINGLE = [name for name, op in tw.OPERATIONS.items() if op.limits.single is not KEPT]
+SINGLE = [name for name, op in tw.OPERATIONS.items() if op.limits.single is not ALL_AXES]
 PARAMS: dict[str, dict[str, Any]] = {
     "feature.corner_orientations": {"corners": np.array([[1, 1], [5, 6]]), "mask": np.ones((3, 3))},
     "restoration.denoise_nl_means": {"patch_size": 3, "patch_distance": 2},

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_tilewise._napari.forms import remembered_values
 from napari_tilewise._napari.forms.form import Form
+from napari_tilewise._napari.forms.form_values import usual_names
 from napari_tilewise._napari.forms.preset_menu import PresetMenu
 from napari_tilewise._napari.widgets.fold import Fold
 from napari_tilewise._napari.widgets.tab_order import chain, field_before, fields
@@ -99,6 +100,9 @@ class FormBox(QWidget):
             form.fit(ndim)
             if values is None:
                 values = remembered_values.last_values(operation, ndim)
+            else:  # a call that leaves a parameter out has its default, whatever forms start with
+                left_out = {k: p.default for k, p in operation.parameters.items() if usual_names(p)}
+                values = {**left_out, **values}
             form.set_values({name: item for name, item in values.items() if name in form.editors})
         finally:
             self._is_filling = False

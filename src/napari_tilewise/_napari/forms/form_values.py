@@ -46,10 +46,21 @@ def initial_value(parameter: Parameter, ndim: int = 2) -> Value:
     ndim
         Number of spatial axes, for values with one number per axis.
     """
-    spec = parameter.spec
-    if isinstance(spec, Names) and spec.usual:
-        return spec.usual
-    return usual_value(spec, ndim) if parameter.required else parameter.default
+    names = usual_names(parameter)
+    if names:
+        return names
+    return usual_value(parameter.spec, ndim) if parameter.required else parameter.default
+
+
+def usual_names(parameter: Parameter) -> tuple[str, ...]:
+    """Return the names that a form starts with in the place of a default; none for most.
+
+    Parameters
+    ----------
+    parameter
+        A parameter of an operation.
+    """
+    return parameter.spec.usual if isinstance(parameter.spec, Names) else ()
 
 
 def usual_value(spec: Spec, ndim: int = 2) -> Value:

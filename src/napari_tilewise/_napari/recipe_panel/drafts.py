@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from napari_tilewise._napari.forms.form_values import initial_value
+from napari_tilewise._napari.forms.form_values import initial_value, usual_names
 from napari_tilewise._napari.forms.remembered_values import last_values
 from napari_tilewise._napari.layers.layer_record import Origin
 from napari_tilewise._napari.layers.recording import free_name, named_step, without_defaults
@@ -82,7 +82,7 @@ def default_step(op: Operation, ndim: int = 2) -> Step:
     """
     params, inputs = {}, {}
     for name, parameter in op.parameters.items():
-        if not parameter.required:
+        if not parameter.required and not usual_names(parameter):
             continue
         if name in op.images:
             inputs[name] = SOURCE
