@@ -226,7 +226,7 @@ class Stack:
         if axes is None or "c" not in axes:
             return ()
         if not self.keeps_samples:
-            names = self.call.operation.result.samples
+            names = self.call.operation.step.samples
         if self._alpha is not None:
             before = [*(names or [""] * (self._alpha.shape[self._alpha.axis]))]
             before.insert(self._alpha.index, _axes.ALPHA)

@@ -32,6 +32,7 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     PER_PIXEL,
+    AsStep,
     Block,
     Call,
     Cost,
@@ -236,9 +237,8 @@ OPERATIONS = (
             "saturation": Number(usual=(0, 1), advanced=True),
             "channel_axis": Number(integer=True, usual=(-1, -1), advanced=True),
         },
-        result=ResultSpec(
-            dtype=_dtype, shape=shape_with_axis(3), channel=new_axis, samples=RED_GREEN_BLUE
-        ),
+        result=ResultSpec(dtype=_dtype, shape=shape_with_axis(3), channel=new_axis),
+        step=AsStep(samples=RED_GREEN_BLUE),
         plan_of=_plan,
         limits=Limits(check=_check),
         cost=Cost(numbers=PER_PIXEL, memory=17.0),

@@ -195,9 +195,6 @@ class ResultSpec:
     parts: Callable[[Call], tuple[Part, ...] | None] | None = None
     """Where scikit-image returns a tuple of different results: what each is (the plan then ends in
     `Parts`). None for a call that returns one result. `output` is the first's."""
-    samples: tuple[str, ...] = ()
-    """Names of the channels that the result has, whatever those of the image are; none unless
-    given."""
     dtype_varies: bool = False
     """Whether scikit-image's dtype depends on the pixels (see `Tiles.dtype`). A lazy result, whose
     dtype is asked for before, has `dtype`'s whatever the pixels."""
@@ -376,6 +373,9 @@ class AsStep:
     """Arguments of that call, whatever the step's are."""
     operation: Operation | None = None
     """What runs instead, of the same name: `feature.hog` makes its image there."""
+    samples: tuple[str, ...] = ()
+    """Names of the channels that the result has, whatever those of the image are; none unless
+    given."""
     radius: Callable[[Array, int], Array] | None = None
     """Where points are shown as blobs: their radii in pixels, from the columns behind the
     coordinates and the number of spatial axes."""
