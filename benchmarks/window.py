@@ -50,6 +50,7 @@ def main() -> None:
         help="side of the pyramid; a quarter of it is that of "
         "the time series, a sixteenth that of the volume",
     )
+    parser.add_argument("--panels", nargs="+", choices=PANELS, default=PANELS, metavar="PANEL")
     parser.add_argument("--write", action="store_true", help="write docs/preview.md")
     parser.add_argument("--open", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -57,7 +58,7 @@ def main() -> None:
         _open(arguments.open)
         return
     opening = page.Table(["panel", "window CPU ms", "longest pause ms", "empty dock, CPU ms"])
-    for title in PANELS:
+    for title in arguments.panels:
         command = [sys.executable, __file__, "--open", title]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         opening.add([title, *done.stdout.splitlines()[-1].split()])
@@ -215,7 +216,8 @@ def _compare(
 
 
 def _look(viewer: Any, random: np.random.Generator, size: int) -> None:
-    y, x = random.integers(700, size - 700, 2)
+    margin = min(700, size // 3)
+    y, x = random.integers(margin, size - margin, 2)
     viewer.scene.camera.center = (0, y, x)
     viewer.scene.camera.zoom = 1
 

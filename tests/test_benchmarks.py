@@ -35,7 +35,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     "run_memory": ("--size", "512"),
     "small_images": ("--size", "64", "--only", "adjust", "--seconds", "0.01"),
     "stated_memory": ("--size", "512", "--only", "table"),
-    "window": ("--moves", "1", "--size", "512"),
+    "window": ("--moves", "1", "--size", "512", "--panels", "Runs"),
 }
 
 
