@@ -37,6 +37,8 @@ BEAT = 20
 """Milliseconds between two looks."""
 STILL = 0.15
 """Seconds without drawing after which a view is taken to be drawn."""
+POSITIONS = 20
+"""Images of the time series."""
 
 
 def main() -> None:
@@ -176,9 +178,9 @@ def _views(moves: int, size: int) -> Iterator[list[str]]:
             lambda: _pyramid(Path(folder.name), size),
             lambda number: _look(viewer, random, size),
         ),
-        f"time slider, 20 x {size // 4} x {size // 4}": (
-            lambda: _stack(Path(folder.name), (20, size // 4, size // 4), "tyx"),
-            lambda number: viewer.dims.set_current_step(0, int(random.integers(20))),
+        f"time slider, {POSITIONS} x {size // 4} x {size // 4}": (
+            lambda: _stack(Path(folder.name), (POSITIONS, size // 4, size // 4), "tyx"),
+            lambda number: _move_on(viewer, random),
         ),
         f"3-D display, 32 x {size // 16} x {size // 16}": (
             lambda: _stack(Path(folder.name), (32, size // 16, size // 16), "zyx"),
@@ -220,6 +222,12 @@ def _look(viewer: Any, random: np.random.Generator, size: int) -> None:
     y, x = random.integers(margin, size - margin, 2)
     viewer.scene.camera.center = (0, y, x)
     viewer.scene.camera.zoom = 1
+
+
+def _move_on(viewer: Any, random: np.random.Generator) -> None:
+    """Show another position; the same one would not be drawn again."""
+    step = viewer.dims.current_step[0] + int(random.integers(1, POSITIONS))
+    viewer.dims.set_current_step(0, step % POSITIONS)
 
 
 def _display(viewer: Any, number: int) -> None:
