@@ -546,13 +546,10 @@ def test_a_line_in_half_precision_has_a_median(tiles: Any) -> None:
     assert_equal("filters.median", NOISE[0].astype(np.float16), tiles, footprint=np.ones(5))
 
 
-@pytest.mark.parametrize("shape", [(3, 9), (13, 21)])
-def test_a_coefficient_in_half_precision_is_as_close_as_declared(shape: tuple[int, int]) -> None:
+@pytest.mark.parametrize("shape", [(1, 3), (3, 9), (130, 210)])
+def test_a_coefficient_in_half_precision_is_scikit_images(shape: tuple[int, int]) -> None:
     image, other = RNG.random((2, *shape)).astype(np.float16)
     expected = measure.pearson_corr_coeff(image, other)
-    operation = tw.OPERATIONS["measure.pearson_corr_coeff"]
-    limit = operation.accuracy.limit(image.dtype, image.size)
-    assert limit < 0.1
     for tiles in ("auto", 5):
-        found = tw.apply(operation.name, image, image1=other, tiles=tiles)
-        np.testing.assert_allclose(found, expected, rtol=0, atol=limit)
+        found = tw.apply("measure.pearson_corr_coeff", image, image1=other, tiles=tiles)
+        assert tuple(found) == tuple(expected)

@@ -16,8 +16,10 @@ from scipy import special, stats
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.shared.global_numbers import largest_cut, sums
 from napari_tilewise.operations.shared.selected_sums import selected_sums
+from napari_tilewise.operations.shared.whole import whole
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    PER_PIXEL,
     Accuracy,
     AtOnce,
     Block,
@@ -177,7 +179,13 @@ FEW = 3
 root of 1 - r."""
 
 
+def _is_half(call: Call) -> bool:
+    return call.dtype == np.float16 == call.image_dtype("image1")
+
+
 def _pearson(call: Call) -> Plan:
+    if _is_half(call):  # means and norms are rounded as they are summed: no sum of tiles is theirs
+        return (yield from whole(call))
     dtype = np.result_type(call.dtype, call.image_dtype("image1"))
     dtype = dtype if dtype.kind == "f" else np.dtype(float)
     count = yield from _reduce_count(call, "image1")
@@ -266,16 +274,20 @@ OPERATIONS = (
         family=families.COLOCALIZATION,
         # scikit-image's r is a dot product of unit vectors by BLAS, in the images' own dtype, with
         # an error of some units in the last place times the root of the number of pixels. Near
-        # r = 0 the p-value amplifies the error by that root once more. In half precision the means
-        # and norms are rounded, which changes r by some 2**-9 whatever the number of pixels.
-        accuracy=Accuracy(tolerance=1e-8, single=1.0, half=2.0**9, pixels=2**34),
+        # r = 0 the p-value amplifies the error by that root once more.
+        accuracy=Accuracy(tolerance=1e-8, single=1.0, pixels=2**34),
         specs={"image1": SECOND_IMAGE, "mask": MASK},
         kind=Kind.STATISTIC,
         result=ResultSpec(output=Output.VALUES, shape=lambda call: None),
         plan_of=_pearson,
-        cost=Cost(largest_region=largest_cut, memory=10.0, at_once=AT_ONCE._replace(finite=True)),
+        cost=Cost(
+            largest_region=largest_cut,
+            memory=10.0,
+            at_once=AT_ONCE._replace(finite=True),
+            numbers=lambda call: PER_PIXEL if _is_half(call) else 0,
+        ),
         note="In single precision scikit-image's own p-value of a large image is mostly rounding "
-        "error, in half precision its coefficient too.",
+        "error. Two images in half precision are taken whole.",
     ),
     Operation(
         name="measure.manders_coloc_coeff",
