@@ -42,6 +42,7 @@ lint: $(STAMP)
 
 types: $(STAMP)
 	@$(BIN)/mypy
+	@$(BIN)/basedpyright --level error tests/typing
 
 imports: $(STAMP)
 	@$(BIN)/lint-imports --no-logo

@@ -30,8 +30,8 @@ class ArrayLike(Protocol):
     """Anything with a shape, a data type and slicing: dask, Zarr, HDF5, xarray, TensorStore."""
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """Length of each axis in pixels."""
+    def shape(self) -> tuple[Any, ...]:
+        """Length of each axis in pixels; dask's type admits NaN, for a length that is unknown."""
 
     @property
     def dtype(self) -> np.dtype[Any]:

@@ -1,4 +1,4 @@
-"""A user's script as type checkers see it: `make types` checks the types that it asserts.
+"""A user's script as mypy and Pyright see it: `make types` checks the types that it asserts.
 
 Nothing here runs; a name that loses its type, or an overload that no longer holds, fails the check.
 """
@@ -36,9 +36,10 @@ def catalogue() -> None:
     assert_type(operation.halo(ndim=2, sigma=3), tuple[tuple[int, int], ...])
 
 
-def runs(recipe: tw.Recipe) -> None:
+def runs(recipe: tw.Recipe, lazy: da.Array) -> None:
     """Runs and batches take what the documentation says."""
     tw.run(recipe, "slide.ome.zarr", "nuclei.ome.zarr", memory="2 GiB", overwrite=True)
+    tw.run(recipe, lazy, "nuclei.ome.zarr", axes="yx")
     report = tw.batch(("filters.gaussian", {"sigma": 2}), "plates/*.tif", "out/", n_jobs=-1)
     assert_type(report.rows, list[dict[str, Plain]])
     image = tw.open("slide.ome.tif")
