@@ -29,6 +29,12 @@ DEVIATING, UNANSWERED = (
     ]
     for answered in (True, False)
 )
+CALLED = [
+    key
+    for key in DEVIATING
+    if not all(item.beyond for item in tw.OPERATIONS[key].accuracy.deviations)
+]
+"""Those of which the library can be called without harm."""
 
 
 def levels(high: int, shape: tuple[int, ...] = (20, 20)) -> np.ndarray:
@@ -76,7 +82,7 @@ def with_used_memory(function: Callable[[], Any], like: np.ndarray) -> Any:
         return np.asarray(function())
 
 
-@pytest.mark.parametrize("key", DEVIATING)
+@pytest.mark.parametrize("key", CALLED)
 def test_the_library_still_differs(key: str) -> None:
     image, params = sample(key)
     operation = tw.OPERATIONS[key]

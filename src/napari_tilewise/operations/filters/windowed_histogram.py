@@ -144,6 +144,7 @@ MORE_BINS = Deviation(
     ours="0 in these bins",
     versions="0.26",
     applies=_is_beyond_levels,
+    beyond=True,
 )
 
 OPERATIONS = (

@@ -97,8 +97,8 @@ def _sweep_reconstruction(
             has_nan = np.isnan(block.data).any() or np.isnan(limit).any()
             raise InvalidImage(
                 f"{call.operation.name}: the image contains {'NaN' if has_nan else 'infinity'}: "
-                "expected numbers, of which one can be told to be higher. Replace it first, for "
-                "example with numpy.nan_to_num."
+                "expected numbers that have an order. Replace it first, for example with "
+                "numpy.nan_to_num."
             )
         return seeds.astype(dtype)
 

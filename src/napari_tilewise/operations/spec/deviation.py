@@ -34,6 +34,8 @@ class Deviation:
     answered: bool = True
     """Whether such a call has an answer; otherwise ours is a refusal, and the library must not be
     called: it does not check what it cannot work on."""
+    beyond: bool = False
+    """Whether the library reads memory beyond its own for its answer: no test calls it either."""
 
 
 def is_swapped(image: np.ndarray, params: Parameters) -> bool:
