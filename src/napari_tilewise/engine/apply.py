@@ -20,6 +20,12 @@ from napari_tilewise.engine.images.labelled import (
     plain_images,
 )
 from napari_tilewise.engine.images.prepared_calls import computed_as_before
+from napari_tilewise.engine.images.single_axes import (
+    dropped_axes,
+    may_drop,
+    tiles_without,
+    without_dropped,
+)
 from napari_tilewise.engine.materialized import Materialized
 from napari_tilewise.engine.planes import LoopedCall, Planes
 from napari_tilewise.engine.result_axes import ResultAxis, result_axes
@@ -36,7 +42,6 @@ from napari_tilewise.engine.views.without_alpha import WithoutAlpha
 from napari_tilewise.errors import InvalidImage, InvalidParameter, InvalidParameterType
 from napari_tilewise.operations import get_operation
 from napari_tilewise.operations.spec.docstrings import signature
-from napari_tilewise.operations.spec.operation import ALL_AXES
 from napari_tilewise.operations.spec.parameters import OtherImage, is_image
 
 if TYPE_CHECKING:
@@ -192,7 +197,7 @@ def apply(
     else:
         selection = _axes.AxisSelection(axes, spatial)
         image, eager = _checked_image(operation, image)
-        is_small = is_free and not _drops_axes(operation, image)
+        is_small = is_free and not may_drop(operation, image)
         if is_small and isinstance(image, np.ndarray):
             whole = computed_at_once(operation, image, params)
             if whole is not None:
@@ -204,35 +209,11 @@ def apply(
     results = [_result(part, eager=eager) for part in parts]
     if labelled is not None:
         results = [labelled.labelled(*pair) for pair in zip(parts, results, strict=True)]
-    elif _drops_axes(operation, image):
-        results = [_dropped(stack, image, result) for result in results]
+    elif may_drop(operation, image):
+        results = [without_dropped(stack, image, result) for result in results]
     if out is not None:
         return _filled(operation, out, results[0])
     return results[0] if stack.count is None else tuple(results)
-
-
-def _drops_axes(operation: Operation, image: Value) -> bool:
-    """Return whether the function may drop axes of an image."""
-    return operation.limits.single is not ALL_AXES and 1 in image.shape
-
-
-def _dropped(stack: Stack, image: Value, result: Value) -> Value:
-    """Return a result without the axes that scikit-image drops; a stack's planes keep theirs."""
-    call, dropped = stack.call, stack.planes.looped.dropped
-    if len(stack.loops) != len(dropped):
-        return result
-    if not stack.is_image:  # lazy ones have the looped axes first
-        return result[(0,) * len(dropped)] if is_dask(result) else result
-    if isinstance(result, list | tuple):
-        return type(result)([_dropped(stack, image, item) for item in result])
-    if not call.operation.limits.single.of_result(call, image):
-        return np.squeeze(result, dropped)
-    channel = call.channel_axis
-    if channel is None:
-        return np.squeeze(result)
-    # As scikit-image does: last while axes are dropped, then where it was, if that is an axis.
-    squeezed = np.squeeze(np.moveaxis(result, channel, -1))
-    return np.moveaxis(squeezed, -1, channel) if channel < squeezed.ndim else squeezed
 
 
 def _output_array(operation: Operation, image: Value, params: dict[str, Value]) -> Array | None:
@@ -396,7 +377,7 @@ def build(
     spatial = layout.axes.spatial
     over = _axes.spatial_indices(names, spatial, len(source.shape))
     params, channel = _channel(operation, params, source, over, spatial is None)
-    dropped = _dropped_axes(operation, source, over, channel)
+    dropped = dropped_axes(operation, source, over, channel)
     plane = [
         i for i in range(len(source.shape)) if (i in over or i == channel) and i not in dropped
     ]
@@ -411,7 +392,7 @@ def build(
         params = params | {operation.channel: plane.index(channel)}
     call = operation.call(tuple(source.shape[i] for i in plane), source.dtype, params)
     chunks = None if source.chunks is None else [source.chunks[i] for i in plane]
-    tiles = _tiles_along(layout.tiles, [i for i in over if i != channel], dropped)
+    tiles = tiles_without(layout.tiles, [i for i in over if i != channel], dropped)
     tile = choose_tile(call, tiles, chunks, workers=session.workers or processors())
     aligned = {
         name: _aligned(operation, name, value, source, call.spatial_shape, session)
@@ -476,24 +457,6 @@ def _channel(
             f"{tuple(source.shape)}: expected an axis from {-ndim} to {ndim - 1}."
         )
     return params, axis % ndim
-
-
-def _dropped_axes(
-    operation: Operation, source: Source, over: Sequence[int], channel: int | None
-) -> tuple[int, ...]:
-    """Return the spatial axes of one pixel that the function drops before it begins."""
-    first = operation.limits.single.of_image
-    if first is None:
-        return ()
-    spatial = [axis for axis in over if axis != channel]
-    return tuple(axis for axis in spatial[first:] if source.shape[axis] == 1)
-
-
-def _tiles_along(tiles: TileLengths, axes: Sequence[int], dropped: Sequence[int]) -> TileLengths:
-    """Return tile lengths without those along dropped axes."""
-    if not isinstance(tiles, list | tuple) or len(tiles) != len(axes):
-        return tiles
-    return tuple(n for n, axis in zip(tiles, axes, strict=True) if axis not in dropped)
 
 
 def _aligned(
