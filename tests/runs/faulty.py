@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from datetime import UTC, datetime
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -75,13 +76,14 @@ def _log_tiles(log: Path) -> None:
 def _have_happen(fault: Callable[[], None], at: int) -> None:
     from napari_tilewise.io.writers.staging_zarr import StagingZarr
 
-    write, left = StagingZarr.write, [None] * at
+    write, left, lock = StagingZarr.write, [None] * at, Lock()
 
     def faulty(self: StagingZarr, *args: Any) -> None:
-        if left:
-            left.pop()
-            if not left:
-                fault()
+        with lock:  # no other thread finishes tiles while the fault happens, however long it takes
+            if left:
+                left.pop()
+                if not left:
+                    fault()
         write(self, *args)
 
     StagingZarr.write = faulty  # type: ignore[method-assign]
