@@ -7,6 +7,8 @@ import threading
 import numpy as np
 import pytest
 from napari.layers import Labels, Points, Vectors
+from qtpy.QtCore import QCoreApplication, QEvent, QObject
+from qtpy.QtWidgets import QApplication
 from tests._napari.conftest import TIMEOUT
 from tests._napari.previews import speckles
 
@@ -99,6 +101,47 @@ def test_a_quick_result_is_shown_with_its_parameter(source, panel, shown, monkey
     before = layer.data.copy()
     panel.form.set_values({"sigma": 4})
     assert (layer.data != before).any()
+
+
+def test_new_pixels_paint_the_canvas_and_not_the_list_of_layers(viewer, source, shown):
+    """Painting the list draws the window a second time."""
+    layer = shown("filters.gaussian", sigma=1)
+    drawn, listed = [], []
+    layer.events.set_data.connect(lambda: drawn.append(layer))
+    viewer.layers.events.connect(lambda event: listed.append(event.type))
+    shown("filters.gaussian", sigma=4)
+    assert drawn
+    assert "set_data" not in listed
+
+
+def test_texts_that_change_are_laid_out_before_the_window_is_painted(source, panel, shown):
+    """Such as the halo in the operation's description, which depends on the parameters."""
+    shown("filters.gaussian", sigma=1)
+    panel.window().show()
+    QApplication.processEvents()
+    watch = LayoutRequests(panel)
+    requests = watch.seen
+    for widget in (panel.kind.parentWidget(), panel.kind.parentWidget().parentWidget()):
+        widget.installEventFilter(watch)
+    panel.form.set_values({"sigma": 4})
+    assert len(requests) > 1, "a layout tells the one around it"
+    requests.clear()
+    for _ in range(5):
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest.value)
+    assert not requests
+
+
+class LayoutRequests(QObject):
+    """Notes that widgets are laid out."""
+
+    def __init__(self, parent):
+        super().__init__(parent)
+        self.seen = []
+
+    def eventFilter(self, widget, event):
+        if event.type() == QEvent.Type.LayoutRequest:
+            self.seen.append(widget)
+        return False
 
 
 def test_it_lies_where_its_source_was_put(source, shown):

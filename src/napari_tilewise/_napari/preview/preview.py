@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels
-from qtpy.QtCore import QEvent, QObject, QTimer
+from qtpy.QtCore import QCoreApplication, QEvent, QObject, QTimer
 
 from napari_tilewise._napari.jobs.latest_worker import LatestWorker
 from napari_tilewise._napari.jobs.running import LatestProgress
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 POLL = 200
 """Milliseconds between two looks at the progress of gathering."""
+NESTED = 4
+"""Layouts within each other: each tells the one around it when it is laid out itself."""
 BESIDE = "The region is outside the view: nothing to preview."
 OUTSIDE = "The layer is outside the view, or shown in 3-D: nothing to preview."
 
@@ -132,6 +134,7 @@ class Preview(QObject):
         self._soon.stop()
         self._turn.start()
         self._request()
+        settle_layouts()
         if self.worker.wait():
             self._show()
 
@@ -332,6 +335,12 @@ class Preview(QObject):
             return
         part = f" ({100 * done // tiles} %)" if tiles else ""
         self._say(f"{self._description} Reading the whole image{part} ...")
+
+
+def settle_layouts() -> None:
+    """Lay out now what texts that changed move: done later, the window is painted twice."""
+    for _ in range(NESTED):
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest.value)
 
 
 @dataclass(frozen=True, eq=False)

@@ -124,7 +124,7 @@ class ShownPreview:
         if buffer is not None and buffer.shape == result.pixels.shape:
             buffer[...] = result.pixels
             if not self._move(layer, job, result):
-                layer.refresh(thumbnail=False, extent=False, highlight=False)
+                _redraw(layer)
         else:
             self._buffer = result.pixels
             layer.data = result.pixels
@@ -159,6 +159,16 @@ class ShownPreview:
         layer.contrast_limits_range = (min(low, limits[0]), max(high, limits[1]))
         layer.contrast_limits = limits
         self._limits = _limits_of(layer)
+
+
+def _redraw(layer: Layer) -> None:
+    """Draw a layer's pixels again, which were written in place.
+
+    The canvas listens to the layer's own event. Passed on by the list of layers as well, the event
+    would have napari paint that list, and the window with it a second time.
+    """
+    with layer.events.set_data.blocker(layer.events):
+        layer.refresh(thumbnail=False, extent=False, highlight=False)
 
 
 def _limits_of(layer: Layer) -> tuple[float, float] | None:
