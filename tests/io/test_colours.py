@@ -151,7 +151,7 @@ def test_values_of_pgm_and_ppm_are_those_of_the_file(tmp_path, largest, is_text)
     [
         (b"P5\n2 0\n9\nab", "no header of a PGM or PPM"),
         (b"P5\n2 2\n70000\nabcdabcd", "no header of a PGM or PPM"),
-        (b"P5\n2 2\n9\nabc", "greater than file size"),
+        (b"P5\n2 2\n9\nabc", "12 bytes long, its pixels end at byte 13"),
         (b"P2\n2 2\n9\n1 2 3", "3 of 4 values"),
         (b"P2\n2 2\n9\n1 2 x 3", "invalid literal"),
         (b"P2\n2 2\n9\n1 2 3 300", "out of bounds"),

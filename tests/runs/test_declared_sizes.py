@@ -131,6 +131,7 @@ def test_a_list_of_strips_that_would_fill_memory_is_refused_unread(
     assert peak < 2**24
 
 
+@pytest.mark.filterwarnings("ignore:.* has no pixel in the file")
 def test_an_hdf5_of_any_declared_size_is_planned(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "in.h5", "w") as file:
         file.create_dataset("image", (2**24, 2**24), "u1", chunks=(1024, 1024))

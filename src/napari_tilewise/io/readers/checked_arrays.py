@@ -209,6 +209,21 @@ class CheckedArray:
         return partial(type(self), waits=self.waits), (self._array, self.name)
 
 
+def check_length(path: str | os.PathLike[str], end: int) -> None:
+    """Raise `EOFError` with both numbers if a file ends before its pixels.
+
+    Parameters
+    ----------
+    path
+        An existing file.
+    end
+        Where its pixels end, in bytes.
+    """
+    length = os.path.getsize(path)
+    if length < end:
+        raise EOFError(f"the file is {length} bytes long, its pixels end at byte {end}")
+
+
 class CheckedMap:
     """A mapped file whose length is checked before each read: reading past its end is fatal.
 
@@ -228,8 +243,6 @@ class CheckedMap:
         self.dtype = pixels.dtype
 
     def __getitem__(self, key: Any) -> Array:
-        length = os.path.getsize(self._path)
-        if length < self._end:
-            raise EOFError(f"the file is {length} bytes long, its pixels end at byte {self._end}")
+        check_length(self._path, self._end)
         # Copied at once: a view would read the file later, without the check.
         return np.array(self._pixels[key])

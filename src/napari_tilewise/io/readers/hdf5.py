@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import warnings
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -16,7 +18,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.axes import KINDS
-from napari_tilewise.errors import MissingExtra, SourceUnreadable
+from napari_tilewise.errors import MissingExtra, SourceUnreadable, SourceWarning
 from napari_tilewise.io.image import Image, bare
 from napari_tilewise.io.readers.checked_arrays import DECODE_ERRORS, CheckedArray, read_error
 
@@ -65,16 +67,41 @@ def open_hdf5(path: Path, name: str, inside: str = "") -> Image:
         with h5py.File(path, "r") as file:
             key = _dataset(h5py, file, name, inside)
             axes, sizes = _axes(file[key]), _sizes(file[key])
+            is_empty = _is_empty(file[key])
         full_name = f"{name}::{key}"
         data = _open_dataset(str(path), key, full_name)
     except DECODE_ERRORS as exc:
-        raise read_error(exc, name) from exc
+        raise _error(exc, name) from exc
     if not axes and len(sizes) == len(data.shape) == 3:
         axes = ("z", "y", "x")
+    if is_empty:
+        warnings.warn(
+            f"{full_name!r} has no pixel in the file: all of them are its fill value. If they were "
+            "written, restore the file from its original.",
+            SourceWarning,
+            stacklevel=2,
+        )
     image = bare(data, full_name, "hdf5", axes or None)
     sizes_of_zyx = dict(zip("zyx", sizes, strict=True)) if len(sizes) == 3 else {}
     by_axis = {axis: (size, "micrometer") for axis, size in sizes_of_zyx.items()}
     return replace(image, sizes_by_axis=by_axis).named(image.axes)
+
+
+def _is_empty(dataset: h5py.Dataset) -> bool:
+    """Return whether a dataset has pixels, none of which was written."""
+    is_own = not (dataset.is_virtual or dataset.external)
+    return is_own and dataset.size > 0 and not dataset.id.get_storage_size()
+
+
+def _error(exc: Exception, name: str) -> SourceUnreadable:
+    """Return the error for a file that cannot be opened, with both lengths of one that was cut."""
+    lengths = re.search(r"truncated file: eof = (\d+), .*stored_eof = (\d+)", str(exc))
+    if lengths is None:
+        return read_error(exc, name)
+    return SourceUnreadable(
+        f"{name!r} is {lengths[1]} bytes long, its content ends at byte {lengths[2]}: expected the "
+        "whole file. Copy it again from its original."
+    )
 
 
 def _open_dataset(path: str, key: str, name: str) -> CheckedArray:
@@ -195,7 +222,7 @@ def datasets_of(path: Path) -> list[str]:
         with h5py.File(path, "r") as file:
             return _datasets(h5py, file)
     except DECODE_ERRORS as exc:
-        raise read_error(exc, str(path)) from exc
+        raise _error(exc, str(path)) from exc
 
 
 def _axes(dataset: h5py.Dataset) -> tuple[str, ...]:

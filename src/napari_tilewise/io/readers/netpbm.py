@@ -21,6 +21,7 @@ from napari_tilewise.io.readers.checked_arrays import (
     DECODE_ERRORS,
     CheckedArray,
     CheckedMap,
+    check_length,
     read_error,
 )
 
@@ -103,6 +104,7 @@ def _open(path: Path, name: str, header: _Header) -> CheckedArray:
 
 
 def _mapped(path: Path, name: str, header: _Header) -> CheckedMap:
+    check_length(path, header.end + prod(header.shape) * header.dtype.itemsize)
     pixels = np.memmap(path, header.dtype, "r", header.end, header.shape)
     with path.open("rb") as file:
         file.seek(header.end + pixels.nbytes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from napari_tilewise.io.readers.checked_arrays import (
     DECODE_ERRORS,
     CheckedArray,
     CheckedMap,
+    check_length,
     read_error,
 )
 
@@ -48,6 +50,20 @@ def open_npy(path: Path, name: str) -> Image:
 
 
 def _open_mapped(path: str, name: str) -> CheckedArray:
+    check_length(path, _end(path))
     pixels = np.load(path, mmap_mode="r", allow_pickle=False)
     reopen = partial(_open_mapped, path, name)
     return CheckedArray(CheckedMap(pixels), name, reopen=reopen, files=[path])
+
+
+def _end(path: str) -> int:
+    """Return where the pixels end, as the header says; 0 for objects, which NumPy refuses."""
+    with open(path, "rb") as file:
+        is_first = np.lib.format.read_magic(file) == (1, 0)
+        read = (
+            np.lib.format.read_array_header_1_0
+            if is_first
+            else (np.lib.format.read_array_header_2_0)
+        )
+        shape, _, dtype = read(file)
+        return 0 if dtype.hasobject else file.tell() + prod(shape) * dtype.itemsize

@@ -94,6 +94,11 @@ def open_picture(path: Path, name: str, expected: str, *, decodes: bool = True) 
             data = _checked(undecoded, path, name, content)
     except (*DECODE_ERRORS, pillow.DecompressionBombError) as exc:
         reason = str(exc).partition("\n")[0]
+        if _is_cut(exc):
+            raise SourceUnreadable(
+                f"{name!r} ends before its pixels do, after {path.stat().st_size} bytes: "
+                f"expected the whole file ({reason}). Copy it again from its original."
+            ) from exc
         raise SourceUnreadable(
             f"{name!r} cannot be read as an image ({type(exc).__name__}: {reason}); "
             f"expected one of {expected}: convert it, or restore it from its original."
@@ -102,6 +107,11 @@ def open_picture(path: Path, name: str, expected: str, *, decodes: bool = True) 
     axes = "q" * (data.ndim - 2 - bool(samples)) + "yx" + "c" * bool(samples)
     image = bare(data, name, path.suffix.lstrip(".").lower() or "picture", tuple(axes))
     return replace(image, channels=samples)
+
+
+def _is_cut(exc: Exception) -> bool:
+    """Return whether Pillow says that a file ends too early."""
+    return "truncated" in str(exc).lower()
 
 
 class _Content(NamedTuple):

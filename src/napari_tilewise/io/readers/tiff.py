@@ -38,6 +38,7 @@ from napari_tilewise.io.readers.tiff_integrity import (
     check_folder,
     check_places,
     check_planes,
+    check_set,
     file_names,
 )
 from napari_tilewise.io.readers.tiff_samples import (
@@ -86,7 +87,7 @@ def open_tiff(path: Path, name: str, number: int = 0) -> Image:
         check_places(path, name)
         with library_messages(name), tifffile.TiffFile(path) as tiff:
             check_end(tiff, name)
-            check_folder(tiff, name)
+            check_set(tiff, name)
             check_series(number, len(tiff.series), name)
             check_planes(tiff, number, name)
             series = tiff.series[number]

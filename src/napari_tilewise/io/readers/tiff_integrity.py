@@ -17,12 +17,22 @@ from xml.etree import ElementTree
 import tifffile
 
 from napari_tilewise.errors import SourceUnreadable
+from napari_tilewise.io.readers.tiff_promises import (
+    end_of_pixels,
+    files_cut_short,
+    files_of_index,
+    ome_text,
+    planes_in_file,
+    planes_of_ome,
+    planes_of_series,
+    promise_of_file,
+    promise_of_gap,
+)
 from napari_tilewise.sizes import format_size, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-_SIZES = ("SizeT", "SizeC", "SizeZ")
 PLACES = {273, 279, 324, 325}
 """Codes of the tags that list where strips or tiles are, and their lengths."""
 MOST_PLACES, PER_PLACE, MOST_TAGS = 2**22, 80, 2**12
@@ -82,6 +92,14 @@ def check_end(tiff: tifffile.TiffFile, name: str) -> None:
     size, file = tiff.filehandle.size, tiff.filehandle
     form, pages = tiff.tiff, tiff.pages
     if not len(pages):
+        file.seek(form.offsetsize if form.is_bigtiff else 4)
+        start = int.from_bytes(file.read(form.offsetsize), _order(tiff))
+        if start >= size > form.offsetsize * 2:
+            raise SourceUnreadable(
+                f"{name!r} holds none of its pages and ends at {size} bytes, before its first "
+                f"one, which would begin at {start}: expected the whole file. Copy it again from "
+                "its original."
+            )
         raise SourceUnreadable(
             f"{name!r} holds no page: expected a TIFF with an image. Copy it again from its "
             "original."
@@ -92,18 +110,38 @@ def check_end(tiff: tifffile.TiffFile, name: str) -> None:
     file.seek(last.offset + form.tagnosize + count * form.tagsize)
     following = int.from_bytes(file.read(form.offsetsize), _order(tiff))
     if following >= size:
+        _refuse_short(tiff, name, following)
+        whole = planes_in_file(tiff, 1)
         raise SourceUnreadable(
-            f"{name!r} ends after {plural(len(pages), 'page')}, at {size} bytes, and the next page "
-            f"would begin at {following}: expected the whole file. Copy it again from its original."
+            f"{name!r} holds {plural(whole, 'whole page')} and ends at {size} bytes, before its "
+            f"next page, which would begin at {following}: expected the whole file. Copy it again "
+            "from its original."
         )
+    for page in (tiff.pages.first, last):
+        if max(page.subifds or (0,)) >= size:
+            raise SourceUnreadable(
+                f"{name!r} ends at {size} bytes, before the smaller levels of its pyramid, of "
+                f"which one would begin at {max(page.subifds or ())}: expected the whole file. "
+                "Copy it again from its original."
+            )
     first = tiff.pages.first
     file.seek(first.offset)
     number = int.from_bytes(file.read(form.tagnosize), _order(tiff))
     if number != len(first.tags) and _has_tag_behind(tiff, number, size):
+        _refuse_short(tiff, name, size)
         raise SourceUnreadable(
-            f"{name!r} ends at {size} bytes, before its own description: expected the whole file. "
-            "Copy it again from its original."
+            f"{name!r} holds {planes_in_file(tiff, 1)} of {plural(len(pages), 'page')} whole and "
+            f"ends at {size} bytes, before its own description: expected the whole file. Copy it "
+            "again from its original."
         )
+
+
+def _refuse_short(tiff: tifffile.TiffFile, name: str, following: int) -> None:
+    """Raise `SourceUnreadable` with both numbers, if a cut file says how many planes it had."""
+    promise = promise_of_file(tiff) or promise_of_gap(tiff, following)
+    found = 0 if promise is None else planes_in_file(tiff, promise.planes)
+    if promise is not None and found < promise.planes:
+        raise _short(name, promise.text, promise.planes, found)
 
 
 def _order(tiff: tifffile.TiffFile) -> Literal["little", "big"]:
@@ -129,7 +167,7 @@ def _has_tag_behind(tiff: tifffile.TiffFile, number: int, size: int) -> bool:
 
 
 def check_folder(tiff: tifffile.TiffFile, name: str) -> None:
-    """Raise `SourceUnreadable` if the planes of an OME-TIFF are said to be outside its folder.
+    """Raise `SourceUnreadable` if planes of a TIFF are said to be outside its folder.
 
     Parameters
     ----------
@@ -138,16 +176,54 @@ def check_folder(tiff: tifffile.TiffFile, name: str) -> None:
     name
         The source, as the user named it.
     """
-    if not tiff.is_ome or not tiff.ome_metadata:
-        return
-    with suppress(ElementTree.ParseError):
-        for file in file_names(ElementTree.fromstring(tiff.ome_metadata)):
-            parts = PureWindowsPath(file)  # which knows both kinds of separators, and drives
-            if parts.is_absolute() or parts.root or parts.drive or ".." in parts.parts:
-                raise SourceUnreadable(
-                    f"{name!r} says that planes of it are in {file!r}, outside its folder; "
-                    "expected the files of its set next to it: put them there, and save it anew."
-                )
+    for file in _files_of_set(tiff):
+        parts = PureWindowsPath(file)  # which knows both kinds of separators, and drives
+        if parts.is_absolute() or parts.root or parts.drive or ".." in parts.parts:
+            raise SourceUnreadable(
+                f"{name!r} says that planes of it are in {file!r}, outside its folder; "
+                "expected the files of its set next to it: put them there, and save it anew."
+            )
+
+
+def check_set(tiff: tifffile.TiffFile, name: str) -> None:
+    """Raise `SourceUnreadable` if another file that a TIFF needs is missing or incomplete.
+
+    Parameters
+    ----------
+    tiff
+        The file, open; its series were not asked for yet.
+    name
+        The source, as the user named it.
+    """
+    check_folder(tiff, name)
+    if tiff.is_ndtiff:
+        _check_index(tiff, name)
+
+
+def _files_of_set(tiff: tifffile.TiffFile) -> Iterator[str]:
+    """Yield the names of the files that hold planes of a TIFF, as its metadata say."""
+    if tiff.is_ome and tiff.ome_metadata:
+        with suppress(ElementTree.ParseError):
+            yield from file_names(ElementTree.fromstring(tiff.ome_metadata))
+    if tiff.is_ndtiff:
+        yield from dict.fromkeys(files_of_index(tiff))
+
+
+def _check_index(tiff: tifffile.TiffFile, name: str) -> None:
+    """Raise `SourceUnreadable` if the index of an NDTiff lacks pages, or lists a missing file."""
+    files = list(files_of_index(tiff))
+    for file in dict.fromkeys(files):
+        if not (Path(tiff.filehandle.dirname) / file).exists():
+            raise SourceUnreadable(
+                f"{name!r} is part of an NDTiff set, and {file!r} is missing, with "
+                f"{files.count(file)} of {plural(len(files), 'plane')}: put it next to it."
+            )
+    listed = files.count(tiff.filename)
+    if listed < len(tiff.pages):
+        raise SourceUnreadable(
+            f"{name!r} has {plural(len(tiff.pages), 'page')}, of which its NDTiff.index lists "
+            f"{listed}: expected all of them. Copy the index again from its original."
+        )
 
 
 def check_planes(tiff: tifffile.TiffFile, number: int, name: str) -> None:
@@ -168,49 +244,67 @@ def check_planes(tiff: tifffile.TiffFile, number: int, name: str) -> None:
         planes = prod(series.shape) // max(1, prod(tiff.pages.first.shape))
         if planes < promised:
             raise _short(name, f"ImageJ's images={promised}", promised, planes)
-    if not tiff.is_ome:
-        return
-    with suppress(ElementTree.ParseError):
-        root = ElementTree.fromstring(tiff.ome_metadata or "")
-        images = root.findall("{*}Image/{*}Pixels")
-        if number < len(images):
-            _check_ome(tiff, series.shape, images[number], number, name)
+    if tiff.is_ome:
+        with suppress(ElementTree.ParseError):
+            root = ElementTree.fromstring(tiff.ome_metadata or "")
+            images = root.findall("{*}Image/{*}Pixels")
+            if number < len(images):
+                _check_ome(tiff, images[number], number, name)
+    _check_pixels(tiff, number, name)
 
 
 def _check_ome(
-    tiff: tifffile.TiffFile,
-    shape: Sequence[int],
-    pixels: ElementTree.Element,
-    number: int,
-    name: str,
+    tiff: tifffile.TiffFile, pixels: ElementTree.Element, number: int, name: str
 ) -> None:
     series = tiff.series[number]
-    sizes = {size: int(pixels.get(size, 1)) for size in _SIZES}
+    missing = sum(page is None for page in series)
+    files = _missing_files(tiff, pixels) if missing else []
+    if files:
+        raise SourceUnreadable(
+            f"{name!r} is part of an OME-TIFF set, and {', '.join(map(repr, files[:3]))} "
+            f"{'is' if len(files) == 1 else 'are'} missing, with {missing} of "
+            f"{plural(len(series), 'plane')}: put {'it' if len(files) == 1 else 'them'} "
+            "next to it."
+        )
     plane = int(pixels.get("SizeY", 0)) * int(pixels.get("SizeX", 0))
-    promised, planes = prod(sizes.values()), prod(shape) // plane if plane else 0
-    missing = sum(page is None for page in series.pages)
-    if missing:
-        files = _missing_files(tiff, pixels)
-        if files:
-            raise SourceUnreadable(
-                f"{name!r} is part of an OME-TIFF set, and {', '.join(map(repr, files[:3]))} "
-                f"{'is' if len(files) == 1 else 'are'} missing, with {missing} of "
-                f"{plural(len(series.pages), 'plane')}: put {'it' if len(files) == 1 else 'them'} "
-                "next to it."
-            )
-        raise _short(name, _text(sizes), promised, promised - missing)
-    if plane and planes < promised:
-        raise _short(name, _text(sizes), promised, planes)
+    if not plane:
+        return
+    samples = max(1, series.keyframe.samplesperpixel)
+    promised = planes_of_ome(pixels, samples)
+    planes = prod(series.shape) // plane // samples - missing
+    if planes < promised:
+        raise _short(name, ome_text(pixels), promised, planes)
 
 
-def _text(sizes: dict[str, int]) -> str:
-    return ", ".join(f"{name}={size}" for name, size in sizes.items())
+def _check_pixels(tiff: tifffile.TiffFile, number: int, name: str) -> None:
+    """Raise `SourceUnreadable` if pixels of a series, or of a level, are missing."""
+    for number_of_level, level in enumerate(tiff.series[number].levels):
+        promised, found = planes_of_series(level)
+        if found < promised:
+            if promised == 1:
+                raise _short_page(tiff, name, level.keyframe)
+            promise = promise_of_file(tiff)
+            text = f"its shape {tuple(map(int, level.shape))}"
+            if level.is_multifile and (files := files_cut_short(level)):
+                text += f"; cut short: {', '.join(map(repr, files[:3]))}"
+            if number_of_level:
+                text += f" of level {number_of_level}"
+            elif promise is not None and promise.planes == promised and not level.is_multifile:
+                text = promise.text
+            raise _short(name, text, promised, found)
 
 
 def _short(name: str, promise: str, promised: int, planes: int) -> SourceUnreadable:
     return SourceUnreadable(
         f"{name!r} holds {planes} of the {promised} planes that its metadata promise ({promise}): "
         "expected all of them. Copy it again from its original."
+    )
+
+
+def _short_page(tiff: tifffile.TiffFile, name: str, page: tifffile.TiffPage) -> SourceUnreadable:
+    return SourceUnreadable(
+        f"{name!r} is {tiff.filehandle.size} bytes long, its pixels end at byte "
+        f"{end_of_pixels(page)}: expected the whole file. Copy it again from its original."
     )
 
 

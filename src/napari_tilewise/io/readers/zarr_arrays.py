@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 _BROKEN = (*DECODE_ERRORS, KeyError, TypeError, AttributeError, IndexError, RecursionError)
 _OLD_AXES = ("t", "c", "z", "y", "x")  # OME-Zarr 0.1 and 0.2 name none
 
-_V2_METADATA = {".zarray", ".zattrs", ".zmetadata"}
+_METADATA = {".zarray", ".zattrs", ".zmetadata", "zarr.json"}
 """Names in the folder of an array of version 2 that are not chunks."""
 
 
@@ -93,7 +93,8 @@ def open_zarr(location: str) -> Image:
     """
     node = open_node(location)
     if isinstance(node, zarr.Array):
-        _warn_without_chunks(node, location)
+        if node.metadata.zarr_format == 2:  # those of version 3 are made to be filled later
+            _warn_without_chunks(node, location)
         return from_array(node, location)
     own = own_metadata(node)
     if own.get("complete") is False:
@@ -329,13 +330,13 @@ def _array(group: zarr.Group, path: str, name: str) -> ZarrArray:
 
 
 def _warn_without_chunks(array: ZarrArray, name: str) -> None:
-    """Warn of an array of version 2 on disk that has no chunk, such as one that was half copied."""
+    """Warn of an array on disk that has no chunk, such as one that was half copied."""
     location = array_location(array)
-    if array.metadata.zarr_format != 2 or not array.size or location is None or "://" in location:
+    if not array.size or location is None or "://" in location:
         return
     with suppress(OSError):
         names = (name for _, _, names in os.walk(location) for name in names)
-        if all(name in _V2_METADATA for name in names):
+        if all(name in _METADATA for name in names):
             warnings.warn(
                 f"{name!r} has no chunk on disk: all its pixels are {array.fill_value}, which "
                 "stands for what is not there. Is the copy complete?",

@@ -276,7 +276,7 @@ class StagingZarr:
             The attributes of the format, written beside the record.
         """
         self.check_chunks()
-        if self._version == "0.4" and self._written[0].is_empty:
+        if self._written[0].is_empty:
             self.note({EMPTY: True})
         with writing(self.path):
             for written in self._written:
