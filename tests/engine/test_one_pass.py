@@ -6,6 +6,7 @@ The source notes each chunk that any process reads.
 from __future__ import annotations
 
 import contextlib
+import logging
 from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -215,6 +216,58 @@ def test_what_persists_is_not_prepared_again(
         expected = filters.gaussian(exposure.equalize_hist(image), sigma=1)
         np.testing.assert_array_equal(smooth.compute(), expected)
     assert source.reads() == 0.0
+
+
+@pytest.mark.parametrize(
+    "name", ["segmentation.relabel_sequential", "segmentation.join_segmentations"]
+)
+@pytest.mark.parametrize("is_chained", [False, True])
+def test_what_is_computed_at_once_beside_a_lazy_result_is_not_computed_again(
+    name: str, is_chained: bool, image: np.ndarray, tmp_path: Path
+) -> None:
+    parameters: dict[str, Any] = {}
+    if name == "segmentation.join_segmentations":
+        parameters = {"s2": image // 64, "return_mapping": True}
+    source = logged(image // 32, 16, tmp_path)
+    labels: Any = tw.apply("measure.label", source, tiles=64) if is_chained else source
+    lazy, *_ = tw.apply(name, labels, tiles=64, **parameters)
+    context = dask.multiprocessing.get_context()
+    with ProcessPoolExecutor(2, context, _capacity, (0,)) as pool:
+        result = lazy.compute(scheduler="processes", pool=pool)
+    labels = measure.label(image // 32) if is_chained else image // 32
+    np.testing.assert_array_equal(result, tw.apply(name, labels, **parameters)[0])
+    assert source.reads() <= (2 if is_chained else 1) + FINAL
+
+
+@pytest.mark.parametrize("dtype", ["u1", "f4"])
+def test_a_scheduler_finds_no_key_with_other_inputs(
+    dtype: str, image: np.ndarray, client: Client, tmp_path: Path
+) -> None:
+    source = logged(image.astype(dtype), 16, tmp_path)
+    names = ("filters.threshold_otsu", "filters.threshold_isodata", "filters.threshold_yen")
+    warnings = _Records()
+    logger = logging.getLogger("distributed.scheduler")
+    logger.addHandler(warnings)
+    try:
+        with client.as_current():
+            results = [tw.apply(name, source, tiles=64) for name in names]
+            relabelled, *_ = tw.apply("filters.rank_order", source, tiles=64)
+            for _ in range(3):
+                dask.compute(*results, relabelled)
+    finally:
+        logger.removeHandler(warnings)
+    assert not warnings.messages
+
+
+class _Records(logging.Handler):
+    """Holds the messages that are logged."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
 
 
 def test_tables_and_points_are_computed_by_the_cluster(

@@ -205,7 +205,7 @@ def apply(
     session = Session(None, Control(progress, cancel))
     layout = StackLayout(selection, tiles)
     stack = build(operation, image, plain_images(params), session, layout)
-    parts = stack.results()
+    parts = _results(stack, eager=eager)
     results = [_result(part, eager=eager) for part in parts]
     if labelled is not None:
         results = [labelled.labelled(*pair) for pair in zip(parts, results, strict=True)]
@@ -283,7 +283,7 @@ def results_of(
     """
     results: list[tuple[Output, Value, tuple[ResultAxis, ...]]] = []
     split = stack.call.operation.result.split
-    for part in stack.results():
+    for part in _results(stack, eager=eager):
         value = _result(part, eager=eager, stored=materialized if part.count is None else None)
         axes = result_axes(part)
         if split is not None and part.channel is not None:
@@ -324,8 +324,24 @@ def eager_image(image: Value) -> tuple[Value, bool]:
     return (np.asarray(image) if eager else image), eager
 
 
+def _results(stack: Stack, *, eager: bool) -> tuple[Stack, ...]:
+    """Return one stack per result; what one of them computes at once is kept for lazy ones."""
+    parts = stack.results()
+    lazy = [part for part in parts if not _is_at_once(part, eager=eager)]
+    if not eager and 0 < len(lazy) < len(parts):
+        from napari_tilewise.engine.lazy import keep_results
+
+        keep_results(lazy[0])
+    return parts
+
+
+def _is_at_once(stack: Stack, *, eager: bool) -> bool:
+    """Return whether a result is computed at once, as it is in memory or of unknown length."""
+    return not stack.is_image and (eager or stack.plane_shape is None)
+
+
 def _result(stack: Stack, *, eager: bool, stored: Materialized | None = None) -> Value:
-    if not stack.is_image and (eager or stack.plane_shape is None):
+    if _is_at_once(stack, eager=eager):
         if eager or "distributed" not in sys.modules:  # which a cluster's client is of
             return stack.value()
         from napari_tilewise.engine.lazy import value_of

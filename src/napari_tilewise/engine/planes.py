@@ -18,7 +18,7 @@ from napari_tilewise.engine.passes.pass_runner import PassRunner
 from napari_tilewise.engine.plane import Plane
 from napari_tilewise.engine.source import pixels_token
 from napari_tilewise.engine.stored_image import IN_MEMORY
-from napari_tilewise.engine.system.prepared import Swept, retained_statistics
+from napari_tilewise.engine.system.prepared import Prepared, Swept, retained_statistics
 from napari_tilewise.engine.views.plane_view import PlaneView
 from napari_tilewise.operations.spec.parameters import OtherImage
 
@@ -108,6 +108,7 @@ class Planes:
         self._runners: OrderedDict[Position, PassRunner] = OrderedDict()
         self._outlines: dict[Position, Outline] = {}
         self._pixels: str | None = None
+        self._keeps_results = False
         _planes[self.key] = self
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -146,6 +147,8 @@ class Planes:
                 runner = PassRunner(
                     plane, (self.key, index), self.statistics, earlier, is_one_of_many=many
                 )
+                if self._keeps_results:
+                    runner.keep_results()
                 self._runners[index] = runner
                 retired = list(self._retire())
             else:
@@ -156,6 +159,29 @@ class Planes:
                 if isinstance(result, Swept) and result.image is not None:
                     result.image.move_to_disk(done.plane.folder_of(result.name))
         return runner
+
+    def keep_results(self) -> None:
+        """Keep the results of passes that are not done yet for other processes."""
+        with self._lock:
+            self._keeps_results = True
+            runners = list(self._runners.values())
+        for runner in runners:
+            runner.keep_results()
+
+    def prepared(self, index: Position) -> Prepared | None:
+        """Return the results of the passes on a plane, where they are done and may be sent.
+
+        Parameters
+        ----------
+        index
+            The plane's position along the looped axes.
+        """
+        with self._lock:
+            runner, outline = self._runners.get(index), self._outlines.get(index, NO_OUTLINE)
+        results = outline.results if runner is None else runner.outline
+        if not results or any(result is None for result in results):
+            return None
+        return Prepared((self.key, index), tuple(result for result in results if result))
 
     def scalar(self, index: Position) -> Any:
         """Return the number that the passes on a plane tell; None where there is none.

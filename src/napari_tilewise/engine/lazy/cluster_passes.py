@@ -64,6 +64,10 @@ def prepare(
     address = distributed.get_worker().address
     name = "-".join(map(str, ("tilewise-passes-of", planes.key, *index)))
     with distributed.worker_client() as client:
+        held = _held(client, name)
+        if held:
+            earlier: Prepared = held[0]
+            return earlier
         (work,) = client.scatter([(planes, upstream, shared)], hash=False)
         future = client.submit(
             _direct, work, index, key=name, workers=[address], allow_other_workers=True
@@ -71,6 +75,27 @@ def prepare(
         prepared: Prepared = future.result()
     _retained.add(name, future, sizeof(prepared.results))
     return prepared
+
+
+def _held(client: Any, key: str) -> list[Any]:
+    """Return the result that the cluster has under a key, in a list; an empty one where it has none.
+
+    To submit its task again would find it too, but the scheduler warns of a key whose task has
+    other inputs.
+    """
+    future = _retained.get(key)
+    if future is not None:
+        return [future.result()]
+
+    async def gathered() -> list[Any]:
+        workers = await client.scheduler.who_has(keys=[key])
+        if not workers.get(key):
+            return []
+        response = await client.scheduler.gather(keys=[key])
+        return [response["data"][key]] if response["status"] == "OK" else []
+
+    results: list[Any] = client.sync(gathered)
+    return results
 
 
 def fetched(future: Any) -> Any:
@@ -193,9 +218,19 @@ class _ClusterStatistics:
         self._workers, self._shared, self._index = workers, shared, index
 
     def get(self, name: Hashable, number: int, compute: Callable[[], Any]) -> Any:
+        import distributed
+
+        key = f"tilewise-statistic-{self._shared.key}-{tokenize(name)}"
+        held = _held(self._workers.client, key)
+        if held:
+            return held[0]
+        with distributed.Lock(key):  # others ask at the same time, each with its own operation
+            held = _held(self._workers.client, key)
+            return held[0] if held else self._computed(key, number)
+
+    def _computed(self, key: str, number: int) -> Any:
         workers = self._workers
         done = workers.done_before(self._index, number)
-        key = f"tilewise-statistic-{self._shared.key}-{tokenize(name)}"
         future = workers.client.submit(_statistic, workers.work, done, self._index, number, key=key)
         result = future.result()
         _retained.add(key, future, sizeof(result))
@@ -219,6 +254,15 @@ class _RetainedResults:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._futures: OrderedDict[str, tuple[Any, int]] = OrderedDict()
+
+    def get(self, name: str) -> Any:
+        """Return a future whose result the cluster has; None where there is no such."""
+        with self._lock:
+            future, nbytes = self._futures.get(name, (None, 0))
+        if future is None or future.status != "finished":
+            return None
+        self.add(name, future, nbytes)
+        return future
 
     def add(self, name: str, future: Any, nbytes: int) -> None:
         with self._lock:

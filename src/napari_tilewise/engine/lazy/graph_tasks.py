@@ -69,6 +69,7 @@ def prepare(
     index: Position,
     upstream: Sequence[Prepared],
     shared: SharedStatistics | None = None,
+    done: Prepared | None = None,
 ) -> Prepared:
     """Do the passes of an operation on a plane, on all workers of a cluster.
 
@@ -82,7 +83,11 @@ def prepare(
         The results of passes that it needs; to hold them is enough.
     shared
         What other operations on the same image have computed.
+    done
+        Their results, where the process that made the graph has them.
     """
+    if done is not None:
+        return done
     runner = planes.runner(index)
     if runner.statistics is None:
         runner.statistics = shared

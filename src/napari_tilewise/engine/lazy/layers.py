@@ -184,9 +184,11 @@ class PassLayer(PlannedLayer):
         """
         upstream = [TaskRef(key) for key in needed_by_plane(self.planes, index, self.names)]
         shared = [] if self._statistics is None else [TaskRef((self._statistics,))]
+        done = self.planes.prepared(index)
+        known = {} if done is None else {"done": done}
         return LoneTask(
             (self.name, *index), graph_tasks.prepare, TaskRef((self._operation,)), index,
-            List(*upstream), *shared,
+            List(*upstream), *shared, **known,
         )  # fmt: skip
 
 

@@ -70,6 +70,21 @@ def value_of(stack: Stack) -> Any:
     return get(graph.result(), (name,))
 
 
+def keep_results(stack: Stack) -> None:
+    """Have the passes that a result needs keep what they compute for other processes.
+
+    Parameters
+    ----------
+    stack
+        The operation on an image.
+    """
+    graph = _Graph()
+    graph.inputs(stack)
+    for layer in graph.result().layers.values():
+        if isinstance(layer, PassLayer):
+            layer.planes.keep_results()
+
+
 def stack_of(array: da.Array) -> Stack | None:
     """Return the operation behind a lazy result that nothing was done with; None for another array.
 

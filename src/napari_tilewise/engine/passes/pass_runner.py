@@ -129,16 +129,26 @@ class PassRunner:
             if not portable:
                 self.final()
                 return Prepared(self.key, ())
-            if self._results is None or (not self._is_portable and None in self._results):
-                self._results = []
-                self._forget()
-            self._is_portable = True
+            self._keep_results()
             self._pool = pool
             try:
                 self.final()
             finally:
                 self._pool = None
             return self.done
+
+    def keep_results(self) -> None:
+        """Keep the results of passes that are not done yet for other processes."""
+        with self._lock:
+            if self._final is None:
+                self._keep_results()
+
+    def _keep_results(self) -> None:
+        """Keep the results of all passes for other processes; make those again that are gone."""
+        if self._results is None or (not self._is_portable and None in self._results):
+            self._results = []
+            self._forget()
+        self._is_portable = True
 
     def statistic(self, number: int, pool: WorkerPool) -> Any:
         """Return the result of a reduction for other operations on the same image.
