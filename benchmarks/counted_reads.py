@@ -5,7 +5,8 @@ The source notes every chunk that any process reads in a file. Each operation ru
 are the default, or one per chunk: then nothing but shared chunks keeps the numbers small.
 
 `--all` runs every operation of the catalogue on a small image, in tiles of half its length and in
-one per chunk. How many passes come before the last is counted with threads; the table has the most
+one per chunk; what would take an image as small as this one whole takes it in tiles, as it does a
+large one. How many passes come before the last is counted with threads; the table has the most
 reads of the three numbers of chunks, and the last line says how many exceed what is aimed at.
 """
 
@@ -34,6 +35,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # the tests have an image fo
 from tests.operations.test_declarations import parameters_for, sample
 
 import napari_tilewise as tw
+from napari_tilewise.engine.passes import pass_runner
 from napari_tilewise.engine.passes.reductions import ReductionRunner
 from napari_tilewise.engine.passes.sweeps import SweepRunner
 from napari_tilewise.engine.passes.walks import WalkRunner
@@ -95,14 +97,23 @@ class LoggedArray:
         return count / prod(-(-n // c) for n, c in zip(self.shape, self.chunks, strict=True))
 
 
+def take_in_tiles() -> None:
+    """Have this process take small images in tiles that it would take whole."""
+    pass_runner.SOON = 0
+
+
 @contextlib.contextmanager
-def schedulers() -> Iterator[Schedulers]:
+def schedulers(*, in_tiles: bool) -> Iterator[Schedulers]:
     """Start processes and a cluster; return what has dask compute with each."""
+    context, begin = dask.multiprocessing.get_context(), take_in_tiles if in_tiles else None
     with (
-        ProcessPoolExecutor(2, dask.multiprocessing.get_context()) as pool,
+        ProcessPoolExecutor(2, context, begin) as pool,
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
+        if in_tiles:
+            take_in_tiles()
+            client.run(take_in_tiles)
         yield {
             "threads": lambda: dask.config.set(scheduler="threads"),
             "processes": lambda: dask.config.set(scheduler="processes", pool=pool),
@@ -226,7 +237,7 @@ if __name__ == "__main__":
     print(f"Reads of each chunk at {COUNTS} chunks of {size} x {size}.")
     print(f"| operation | passes before the last | {' | '.join(headings)} |")
     print("|---" * (2 + len(headings)) + "|")
-    with schedulers() as running, tempfile.TemporaryDirectory() as temporary:
+    with schedulers(in_tiles=options.all) as running, tempfile.TemporaryDirectory() as temporary:
         if options.all:
             measure_all(options.only or list(tw.OPERATIONS), size, running)
         else:
