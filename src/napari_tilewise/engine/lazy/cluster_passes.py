@@ -78,7 +78,7 @@ def prepare(
 
 
 def _held(client: Any, key: str) -> list[Any]:
-    """Return the result that the cluster has under a key, in a list; an empty one where it has none.
+    """Return a list with the result that the cluster has under a key; it is empty without one.
 
     To submit its task again would find it too, but the scheduler warns of a key whose task has
     other inputs.
@@ -224,7 +224,8 @@ class _ClusterStatistics:
         held = _held(self._workers.client, key)
         if held:
             return held[0]
-        with distributed.Lock(key):  # others ask at the same time, each with its own operation
+        # Others ask at the same time, each with its own operation.
+        with distributed.Lock(key):  # type: ignore[no-untyped-call]
             held = _held(self._workers.client, key)
             return held[0] if held else self._computed(key, number)
 

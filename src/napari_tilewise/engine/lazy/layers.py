@@ -183,12 +183,10 @@ class PassLayer(PlannedLayer):
             The plane's position along the looped axes.
         """
         upstream = [TaskRef(key) for key in needed_by_plane(self.planes, index, self.names)]
-        shared = [] if self._statistics is None else [TaskRef((self._statistics,))]
-        done = self.planes.prepared(index)
-        known = {} if done is None else {"done": done}
+        shared = None if self._statistics is None else TaskRef((self._statistics,))
         return LoneTask(
             (self.name, *index), graph_tasks.prepare, TaskRef((self._operation,)), index,
-            List(*upstream), *shared, **known,
+            List(*upstream), shared, self.planes.prepared(index),
         )  # fmt: skip
 
 
