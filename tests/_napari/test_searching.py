@@ -34,6 +34,9 @@ WORDS = {
     "template matching": "feature.match_template",
     "gausian": "filters.gaussian",
     "treshold": "filters.threshold_otsu",
+    "blob_dog": "feature.blob_dog",
+    "frt2": "transform.frt2",
+    "denoise_tv_bregman": "restoration.denoise_tv_bregman",
     "skeletonise": "morphology.skeletonize",
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from napari_tilewise.operations import OPERATIONS
-from napari_tilewise.operations.spec import docstrings
+from napari_tilewise.operations.spec import titles
 from napari_tilewise.operations.summaries import SUMMARIES
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class OperationSummary(NamedTuple):
     @property
     def title(self) -> str:
         """A readable name, such as ``Rank: median``."""
-        return docstrings.title(self.name)
+        return titles.title(self.name)
 
 
 def summary_of(operation: Operation) -> OperationSummary:

@@ -11,42 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from docstring_parser import DocstringStyle, parse
 
-from napari_tilewise.operations.spec.libraries import SCIKIT_IMAGE, function_path, library_of
+from napari_tilewise.operations.spec.libraries import function_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from napari_tilewise.types import AnyFunction
-
-ACRONYMS = {
-    "otsu": "Otsu", "yen": "Yen", "li": "Li", "sobel": "Sobel", "scharr": "Scharr",
-    "prewitt": "Prewitt", "farid": "Farid", "roberts": "Roberts", "laplace": "Laplace",
-    "sato": "Sato", "frangi": "Frangi", "meijering": "Meijering", "hessian": "Hessian",
-    "niblack": "Niblack", "sauvola": "Sauvola", "canny": "Canny", "hog": "HOG",
-    "gaussian": "Gaussian", "gaussians": "Gaussians", "nl": "non-local", "tv": "TV",
-    "chambolle": "Chambolle", "multiotsu": "multi-Otsu",
-    "isodata": "ISODATA", "hist": "histogram", "adapthist": "histogram, adaptive (CLAHE)",
-    "tophat": "top-hat", "regionprops": "region properties,",
-    "crofton": "(Crofton)", "euler": "Euler", "shannon": "Shannon", "pearson": "Pearson",
-    "manders": "Manders", "corr": "correlation", "coloc": "colocalization",
-    "coeff": "coefficient", "eigvals": "eigenvalues",
-    "deltaE": "colour difference,", "cie76": "CIE 76", "ciede94": "CIEDE 94",
-    "ciede2000": "CIEDE 2000", "cmc": "CMC l:c",
-    "gabor": "Gabor", "butterworth": "Butterworth", "wiener": "Wiener", "lucy": "Lucy",
-    "richardson": "Richardson", "bregman": "Bregman", "filter1d": "filter, 1-D",
-    "img": "image", "bool": "binary", "ubyte": "8-bit", "uint": "16-bit", "int": "16-bit signed",
-    "float": "float", "float32": "32-bit float", "float64": "64-bit float",
-    "correlate1d": "correlate, 1-D", "convolve1d": "convolve, 1-D", "edt": "(EDT)", "cdt": "(CDT)",
-}  # fmt: skip
-
-
-SPACES = {
-    "rgb": "RGB", "rgba": "RGBA", "rgbcie": "RGB CIE", "hsv": "HSV", "lab": "Lab", "lch": "LCh",
-    "luv": "Luv", "xyz": "XYZ", "hed": "HED", "yuv": "YUV", "yiq": "YIQ", "ypbpr": "YPbPr",
-    "ycbcr": "YCbCr", "ydbdr": "YDbDr", "gray": "gray", "label": "labels",
-}  # fmt: skip
-"""Colour spaces, which titles spell as ``RGB to Lab`` for ``rgb2lab``."""
-
 
 UFUNC_OF_TWO = (
     Parameter("x1", Parameter.POSITIONAL_ONLY),
@@ -81,28 +51,6 @@ def signature(function: AnyFunction) -> Mapping[str, inspect.Parameter]:
         if not (isinstance(ufunc, np.ufunc) and ufunc.nin == 2):
             raise
         return {parameter.name: parameter for parameter in UFUNC_OF_TWO}
-
-
-def title(name: str) -> str:
-    """Return a readable name: ``filters.rank.median`` is ``Median (rank)``.
-
-    Names of functions that are not scikit-image's end in their library's.
-    """
-    *modules, function = name.split(".")
-    parts = [_word(word) for word in function.split("_")]
-    text = " ".join(parts).rstrip(",")
-    text = text[0].upper() + text[1:]
-    library = library_of(name)
-    if library is not SCIKIT_IMAGE:
-        return f"{text} ({library.title})"
-    return f"{text} (rank)" if "rank" in modules else text
-
-
-def _word(word: str) -> str:
-    source, _, target = word.partition("2")
-    if source in SPACES and target in SPACES:
-        return f"{SPACES[source]} to {SPACES[target]}"
-    return ACRONYMS.get(word, word)
 
 
 @cache

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from napari_tilewise.errors import InvalidImage
-from napari_tilewise.operations.spec import binding, docstrings
+from napari_tilewise.operations.spec import binding, docstrings, titles
 from napari_tilewise.operations.spec.accuracy import IDENTICAL, Accuracy
 from napari_tilewise.operations.spec.adapter import DIRECT, Adapter, Function
 from napari_tilewise.operations.spec.binding import BoundParameters
@@ -444,7 +444,7 @@ class Operation:
     @cached_property
     def title(self) -> str:
         """A readable name, such as ``Rank: median``."""
-        return docstrings.title(self.name)
+        return titles.title(self.name)
 
     @property
     def output(self) -> Output:
