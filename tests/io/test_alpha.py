@@ -12,8 +12,10 @@ from PIL import Image as pillow
 import napari_tilewise as tw
 from napari_tilewise.axes import AxisSelection, alpha_of
 from napari_tilewise.engine.apply import StackLayout
-from napari_tilewise.errors import InvalidImage, SourceWarning
+from napari_tilewise.errors import InvalidImage, InvalidRecipe, SourceWarning
 from napari_tilewise.pipeline.apply_recipe import apply_recipe
+from napari_tilewise.recipe import Step
+from tests.recipe.test_script import execute
 
 pytest.importorskip("imagecodecs")
 pytestmark = pytest.mark.filterwarnings("ignore:.*multiplied by their alpha")
@@ -252,6 +254,58 @@ def test_recipes_carry_it_from_step_to_step(steps, chunks):
         np.testing.assert_array_equal(
             np.asarray(result[5:30, 3:, channels]), expected[5:30, 3:, channels]
         )
+
+
+# Scripts ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["a.png", "grey.tif", "planar.tif", "a.ome.zarr"])
+@pytest.mark.parametrize("steps", [*RECIPES.values(), [("filters.gaussian", {})]])
+@pytest.mark.filterwarnings("ignore:.*alpha")
+def test_a_script_makes_what_the_run_makes(tmp_path, name, steps):
+    path, *_ = written(tmp_path, name)
+    image = tw.open(path)
+    colours = alpha_of([channel.name for channel in image.channels])
+    if colours < 3 and any(step.startswith("color") for step, _ in steps):
+        pytest.skip("grey is no colour")
+    axis = image.axes.index("c")
+    steps = [(step, {"channel_axis": axis} if parameters.get("channel_axis") else parameters)
+             for step, parameters in steps]  # fmt: skip
+    recipe, axes = tw.Recipe(steps), "".join(image.axes)
+    if steps[-1][0] == "color.rgba2rgb":
+        with pytest.raises(InvalidRecipe, match=r"Step 2 \(color\.rgba2rgb\) takes the alpha of a"):
+            recipe.to_script(axes=axes)
+        steps = steps[1:]
+        recipe = tw.Recipe(steps)
+    run = tw.open(tw.run(recipe, path, tmp_path / "run.ome.zarr").path)
+    execute(recipe.to_script(axes=axes), path, tmp_path / "script.ome.zarr")
+    script = tw.open(tmp_path / "script.ome.zarr")
+    assert script.axes == run.axes
+    np.testing.assert_array_equal(script.data[:], run.data[:])
+    assert script.data.dtype == run.data.dtype
+    if alpha_of([channel.name for channel in run.channels]) is not None:
+        names = [[channel.name for channel in image.channels] for image in (script, run)]
+        assert names[0] == names[1]
+
+
+@pytest.mark.parametrize("first", ["a.png", "rgb.png"])
+def test_a_further_picture_is_read_without_its_alpha(tmp_path, first):
+    """Whether or not the first one has one, in a run as in a script."""
+    pillow.fromarray(RGBA[..., :3]).save(tmp_path / "rgb.png")
+    path = written(tmp_path, first)[0] if first in FILES else tmp_path / first
+    other = tmp_path / "other.png"
+    pillow.fromarray(RGBA[::-1].copy()).save(other)
+    recipe = tw.Recipe([Step("numpy.add", {}, inputs={"x2": "other"})], inputs=["other"])
+    result = tw.run(recipe, path, tmp_path / "run.ome.zarr", inputs={"other": other}).path
+    after, kept = divided(result)
+    expected = RGBA[..., :3] + RGBA[::-1, :, :3]
+    np.testing.assert_array_equal(after, np.moveaxis(expected, -1, 0))
+    assert (kept is None) == (first == "rgb.png")
+    script = recipe.to_script(axes="yxc")
+    execute(script, path, tmp_path / "script.ome.zarr", "--other", other)
+    np.testing.assert_array_equal(
+        tw.open(tmp_path / "script.ome.zarr").data[:], tw.open(result).data[:]
+    )
 
 
 def test_an_array_of_four_channels_says_nothing(tmp_path):

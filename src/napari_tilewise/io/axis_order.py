@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_tilewise.axes import alpha_of
 from napari_tilewise.engine.views.transposed import TransposedView
+from napari_tilewise.io.cropped_image import crop_image
+from napari_tilewise.io.metadata.channels import names_of
 from napari_tilewise.io.readers.open_image import open_image
 
 if TYPE_CHECKING:
@@ -30,7 +33,27 @@ def open_inputs(
     axes
         The names under which the source's axes are used; None: unknown.
     """
-    return {name: align_axes(open_image(item), source, axes).data for name, item in inputs.items()}
+    images = {name: without_alpha(open_image(item)) for name, item in inputs.items()}
+    return {name: align_axes(image, source, axes).data for name, image in images.items()}
+
+
+def without_alpha(image: Image) -> Image:
+    """Return an image without its alpha, which is no channel of data beside another image either.
+
+    Parameters
+    ----------
+    image
+        The image, as its file describes it.
+    """
+    shape = image.data.shape
+    index = alpha_of(names_of(image.channels, image.axes, shape))
+    if index is None:
+        return image
+    axis = image.axes.index("c")
+    if index != shape[axis] - 1:  # no file of a picture has it elsewhere
+        return image
+    parts = [(0, n - (i == axis)) for i, n in enumerate(shape)]
+    return crop_image(image, parts, image.name, image)
 
 
 def align_axes(image: Image, source: Image, axes: Sequence[str] | None) -> Image:

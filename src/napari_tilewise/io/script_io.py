@@ -7,6 +7,7 @@ blur along an axis that a run loops over.
 from __future__ import annotations
 
 import math
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import dask.array as da
@@ -16,8 +17,9 @@ from napari_tilewise.axes import default_axes, kind, parse
 from napari_tilewise.engine.lazy import as_source
 from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.tile_order import WIDEST, banded
-from napari_tilewise.errors import InvalidAxes
+from napari_tilewise.errors import InvalidAxes, SourceWarning
 from napari_tilewise.grid import Grid
+from napari_tilewise.io.axis_order import without_alpha
 from napari_tilewise.io.metadata.image_metadata import ImageMetadata
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.writers.create import create_writer
@@ -26,10 +28,12 @@ from napari_tilewise.io.writers.values import SUFFIXES, write_value
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Sequence
     from pathlib import Path
 
     from napari_tilewise.engine.source import Source
     from napari_tilewise.io.image import Image
+    from napari_tilewise.io.metadata.channels import Channel
     from napari_tilewise.io.writers.image_writer import ImageWriter
 
 ANY = "any"
@@ -41,8 +45,8 @@ _CHUNK_BYTES = 2**24
 _TILE_PIXELS = 2**22
 
 
-def read(source: str | os.PathLike[str], *, axes: str = OPEN) -> da.Array:
-    """Return an image as a lazy dask array; no pixel is read yet.
+def read(source: str | os.PathLike[str], *, axes: str = OPEN, with_alpha: bool = False) -> da.Array:
+    """Return an image as a lazy dask array, without its alpha; no pixel is read yet.
 
     Parameters
     ----------
@@ -51,6 +55,8 @@ def read(source: str | os.PathLike[str], *, axes: str = OPEN) -> da.Array:
     axes
         The axes expected of an image that names its axes, such as ``"tyx"``; ``"..."`` stands for
         any number of spatial axes, ``"any"`` accepts every image.
+    with_alpha
+        Whether the alpha of a picture is read with it, for a first step that takes it.
 
     Raises
     ------
@@ -60,7 +66,53 @@ def read(source: str | os.PathLike[str], *, axes: str = OPEN) -> da.Array:
     image = open_image(source)
     if axes != ANY:
         _check(image, axes)
-    data = image.data
+    return _lazy(image.data if with_alpha else without_alpha(image).data)
+
+
+def read_alpha(source: str | os.PathLike[str], *images: da.Array) -> da.Array | None:
+    """Return the alpha of a picture, with one channel; None where it has none, or cannot keep it.
+
+    Parameters
+    ----------
+    source
+        A path or a URL of any format that the package reads.
+    *images
+        The picture without it, and what steps made of that.
+    """
+    image = open_image(source)
+    if without_alpha(image) is image:
+        return None
+    axis = image.axes.index("c")
+    alpha = _lazy(image.data)[(slice(None),) * axis + (slice(-1, None),)]
+    return keep_alpha(alpha, *images)
+
+
+def keep_alpha(alpha: da.Array | None, *images: da.Array) -> da.Array | None:
+    """Return an alpha if no step changed the shape or the data type of its picture, else None.
+
+    Parameters
+    ----------
+    alpha
+        The alpha of a picture; None: it has none.
+    *images
+        The picture, and what further steps made of it, which leave the alpha as it is.
+
+    Warns
+    -----
+    SourceWarning
+        When the alpha is left out.
+    """
+    is_kept = len({(image.shape, image.dtype) for image in images}) < 2
+    if alpha is not None and not is_kept:
+        warnings.warn(
+            "The image's alpha is left out, as a result has another shape or data type.",
+            SourceWarning,
+            stacklevel=2,
+        )
+    return alpha if is_kept else None
+
+
+def _lazy(data: Any) -> da.Array:
     chunks = da.core.normalize_chunks(
         "auto", tuple(data.shape), limit=_CHUNK_BYTES, dtype=np.dtype(data.dtype),
         previous_chunks=getattr(data, "chunks", None),
@@ -95,6 +147,7 @@ def save(
     like: str | os.PathLike[str] | None = None,
     axes: str = OPEN,
     labels: bool = False,
+    alpha: da.Array | None = None,
 ) -> Path:
     """Compute a result and write it, an image tile by tile; nothing is overwritten.
 
@@ -111,6 +164,8 @@ def save(
         The image's axes; in it ``"..."`` stands for those of `like`.
     labels
         Whether the values are label ids, which smaller levels never average.
+    alpha
+        The alpha of the picture that the image is, behind its channels; None: it has none.
 
     Raises
     ------
@@ -121,10 +176,13 @@ def save(
     if path.suffix.lower() in SUFFIXES:
         return write_value(path, np.asarray(result) if isinstance(result, da.Array) else result)
     image = None if like is None else open_image(like)
+    channels: Sequence[Channel] = ()
+    if image is not None and alpha is not None:
+        result, channels = da.concatenate([result, alpha], image.axes.index("c")), image.channels
     source, session = as_source(result), Session()
     names, scale, units = _pixel_sizes(source.shape, axes, image)
     metadata = ImageMetadata(
-        source.shape, source.dtype, names, scale=scale, units=units,
+        source.shape, source.dtype, names, scale=scale, units=units, channels=channels,
         labels=labels or _keeps_labels(image, source),
     )  # fmt: skip
     sources = () if like is None else (like,)

@@ -27,7 +27,7 @@ from napari_tilewise.engine.system.pool import sweep
 from napari_tilewise.engine.views.cropped import CroppedView
 from napari_tilewise.errors import Cancelled, TilewiseError
 from napari_tilewise.grid import extent
-from napari_tilewise.io.axis_order import align_axes, open_inputs
+from napari_tilewise.io.axis_order import align_axes, open_inputs, without_alpha
 from napari_tilewise.io.metadata.channels import names_of
 from napari_tilewise.io.metadata.image_metadata import ImageMetadata
 from napari_tilewise.io.readers.open_image import open_image
@@ -259,6 +259,9 @@ class _Samples:
         """Return a box of the source, or of an input that lies on it; any other input whole."""
         whole = align_axes(open_image(image), self.plan.image, self.plan.source_axes)
         data = whole.data
+        if data.shape != self.shape:
+            whole = without_alpha(whole)
+            data = whole.data
         if data.shape != self.shape:
             box = tuple(span for axis, span in enumerate(box) if axis not in self.loops)
             plane = [n for axis, n in enumerate(self.shape) if axis not in self.loops]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from napari_tilewise import axes as _axes
 from napari_tilewise.errors import InvalidRecipe
 from napari_tilewise.functions.loading import MAIN_MODULES
+from napari_tilewise.operations.spec.kinds import Output
 from napari_tilewise.operations.spec.parameters import OtherImage
 from napari_tilewise.recipe.data import to_data
 from napari_tilewise.recipe.links import Link
@@ -24,12 +25,12 @@ from napari_tilewise.recipe.script.calls import (
 )
 from napari_tilewise.recipe.script.code import Code, call, lay_out, wrap
 from napari_tilewise.recipe.script.flow import ImageFlow
-from napari_tilewise.recipe.script.frame import RESERVED, ScriptFrame
+from napari_tilewise.recipe.script.frame import RESERVED, ScriptAlpha, ScriptFrame
 from napari_tilewise.recipe.script.names import Variables, result_names
 from napari_tilewise.recipe.step import SOURCE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from napari_tilewise.operations.spec.operation import Operation
     from napari_tilewise.recipe.graph import StepGraph
@@ -70,7 +71,8 @@ def write(
     """
     flow, steps, statements = _statements(recipe, spatial, axes, plain=plain)
     frame = ScriptFrame(recipe, flow, source, destination, plain=plain)
-    return frame.around(statements, steps.source, steps.inputs, steps.result)
+    alpha = ScriptAlpha([], is_read=False) if plain else steps.alpha()
+    return frame.around(statements, steps.source, steps.inputs, steps.result, alpha)
 
 
 def write_cell(
@@ -137,6 +139,7 @@ class _Steps:
         self._variables = Variables(RESERVED)
         self.inputs = {name: self._variables.new(name) for name in recipe.inputs}
         self.source = self._variables.new("image", "source_image")
+        self._alpha = self._variables.new("alpha")
         self._results: dict[int, str] = {}
         self._parts: dict[tuple[int, int], str] = {}
 
@@ -176,6 +179,81 @@ class _Steps:
                 self._parts[number, part] = name
             yield lay_out(wrap(f"{name} = ", code, ""))
 
+    def alpha(self) -> ScriptAlpha:
+        """Return what becomes of the alpha of the source, if it is a picture with one.
+
+        Steps leave it as it is, unless they move pixels or convert them: it goes with the colours.
+
+        Raises
+        ------
+        InvalidRecipe
+            If a step takes the alpha after other steps.
+        """
+        chain = self._chain()
+        taking = [number for number in self._recipe.running if self._takes_alpha(number)]
+        if taking:
+            users = [n for n in self._recipe.running if self._is_on_source(n)]
+            if taking != users:
+                raise InvalidRecipe(
+                    f"Step {taking[0] + 1} ({self._recipe.steps[taking[0]].operation}) takes the "
+                    "alpha of a picture after other steps: a script cannot do that. Make it the "
+                    "first step, or run the recipe."
+                )
+            return ScriptAlpha([], is_read=True)
+        if not chain or not all(map(self._has_colours, chain)):
+            return ScriptAlpha([], is_read=False)
+        lines: list[str] = []
+        images = [self.source]
+        for number in chain:
+            if self._flow.steps[number].operation.takes_alpha:
+                lines += self._kept(images, is_first=not lines)
+                moved = self._whole(number, self._alpha)
+                start = f"{self._alpha} = None if {self._alpha} is None else "
+                lines.append(lay_out(wrap(start, moved, "")))
+                images = []
+            images.append(self._results[number])
+        lines += self._kept(images, is_first=not lines)
+        return ScriptAlpha(lines, is_read=False, variable=self._alpha)
+
+    def _kept(self, images: Sequence[str], *, is_first: bool) -> list[str]:
+        """Return the line that reads an alpha, or leaves it out, if results cannot have it."""
+        arguments = images if len(images) > 1 else ()
+        if not (is_first or arguments):
+            return []
+        code = call("keep_alpha", self._alpha, *arguments)
+        if is_first:
+            code = call("read_alpha", "args.source", *arguments)
+        return [lay_out(wrap(f"{self._alpha} = ", code, ""))]
+
+    def _chain(self) -> list[int]:
+        """Return the steps from the source to the result, by their first images."""
+        chain, link = [], Link(self._recipe.running[-1])
+        while link.step is not None:
+            chain.append(link.step)
+            link = self._recipe.links[link.step][self._recipe.steps[link.step].first]
+        return chain[::-1] if link.input == SOURCE else []
+
+    def _is_on_source(self, number: int) -> bool:
+        first = self._recipe.links[number][self._recipe.steps[number].first]
+        return first.step is None and first.input == SOURCE
+
+    def _takes_alpha(self, number: int) -> bool:
+        """Return whether a step takes the alpha as one of the channels that it gets at once."""
+        work = self._flow.steps[number]
+        letters = self._axes_before(number)
+        is_at_once = "c" in letters and "c" not in (work.view.looped or ())
+        return work.operation.takes_alpha and is_at_once
+
+    def _axes_before(self, number: int) -> tuple[str, ...]:
+        links = self._recipe.links[number]
+        return self._flow.image(links[self._recipe.steps[number].first]).axes or ()
+
+    def _has_colours(self, number: int) -> bool:
+        """Return whether a step's result may have all the channels of its image, and its axes."""
+        work, letters = self._flow.steps[number], self._axes_before(number)
+        is_alike = "c" in letters and work.whole.axes == letters
+        return is_alike and work.whole.output is Output.IMAGE and not work.several and work.stacks
+
     def _name(self, number: int) -> str:
         step, results = self._recipe.steps[number], self._flow.steps[number].results
         names = (
@@ -202,11 +280,11 @@ class _Steps:
         several = self._flow.steps[link.step].several
         return self._results[link.step] + (f"[{link.part}]" if several else "")
 
-    def _whole(self, number: int) -> Code:
-        """Return the code of a step that is called once."""
+    def _whole(self, number: int, image: str | None = None) -> Code:
+        """Return the code of a step that is called once, on its image or on another."""
         work, links = self._flow.steps[number], self._recipe.links[number]
         first = self._recipe.steps[number].first
-        image = self._image(links[first])
+        image = image or self._image(links[first])
         further = {role: self._channels_last(number, role) for role in links if role != first}
         if self._plain or not needs_apply(work):
             expression = function_call(work.operation, image, further, work.params)
