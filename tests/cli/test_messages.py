@@ -200,3 +200,35 @@ def test_every_marked_option_is_one_of_the_shell(request):
     assert {"memory", "axes", "spatial", "overwrite"} <= names
     missing = {name for name in names if shell_option(name, None) not in flags()}
     assert missing == {"only"}, "an option that a message marks, and the shell does not have"
+
+
+# What other processes warn of -------------------------------------------------------------------
+
+
+def turned_pictures(folder):
+    """Write two files that warn of something."""
+    folder.mkdir()
+    for number in range(2):
+        pixels = np.full((40, 50), number, np.uint8)
+        tifffile.imwrite(folder / f"{number}.tif", pixels, extratags=[(274, "H", 1, 6, True)])
+    return folder
+
+
+@pytest.mark.parametrize("backend", ["serial", "loky"])
+def test_a_batch_in_processes_warns_once_of_each_file(shell, tmp_path, backend):
+    folder = turned_pictures(tmp_path / "in")
+    pattern, out = folder / "*.tif", tmp_path / "out"
+    _, _, err = shell("batch", "filters.gaussian", pattern, out, "--backend", backend, "--jobs", 2)
+    assert sorted(re.findall(r"^warning: '.*(\d\.tif)' is to be shown turned", err, re.M)) == [
+        "0.tif",
+        "1.tif",
+    ]
+    assert err.count("Orientation") == 2
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+def test_a_run_in_processes_warns_once(shell, tmp_path, executor):
+    source, out = turned_pictures(tmp_path / "in") / "0.tif", tmp_path / "out.ome.zarr"
+    options = ("--executor", executor, "--workers", 2)
+    _, _, err = shell("run", "filters.gaussian", source, out, *options)
+    assert err.count("Orientation") == 1

@@ -27,7 +27,7 @@ from napari_tilewise.batches.tasks import (
     run_task_in_worker,
 )
 from napari_tilewise.engine.system import subprocesses
-from napari_tilewise.errors import MissingExtra, option
+from napari_tilewise.errors import MissingExtra, SourceWarning, option
 from napari_tilewise.executors.main_guard import check_main_guard
 
 if TYPE_CHECKING:
@@ -117,6 +117,8 @@ def outcomes(backend: str, n_jobs: int, supply: TaskSupply) -> Iterator[ItemOutc
     else:
         finished = _on_cluster(supply, n_jobs)
     for outcome in finished:
+        for text in outcome.warnings:
+            warnings.warn(text, SourceWarning, stacklevel=2)
         yield supply.finish(outcome)
 
 

@@ -11,8 +11,9 @@ import signal
 import threading
 import time
 import traceback
+import warnings
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from hashlib import blake2b
 from math import prod
@@ -33,6 +34,7 @@ from napari_tilewise.errors import (
     InvalidRecipe,
     MemoryBudgetExceeded,
     SourceUnreadable,
+    SourceWarning,
     TilewiseError,
     option,
 )
@@ -158,6 +160,8 @@ class ItemOutcome:
     """The traceback of a failure."""
     process: int = field(default_factory=os.getpid)
     """The process that ran the task."""
+    warnings: tuple[str, ...] = ()
+    """What a task in another process warned of, about its images."""
 
     @property
     def status(self) -> str:
@@ -198,13 +202,38 @@ def run_task_in_worker(task: ItemTask) -> ItemOutcome:
     if threading.current_thread() is threading.main_thread():  # the pool owns the process
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         _limit_libraries_once()
-    return run_task(task)
+    _collect_warnings_once()
+    _warned.texts = []
+    try:
+        return replace(run_task(task), warnings=tuple(dict.fromkeys(_warned.texts)))
+    finally:
+        _warned.texts = None
 
 
 @cache
 def _limit_libraries_once() -> None:
     """Hold libraries' own threads at one for good: each task would set and lift the limits."""
     hold_libraries()
+
+
+_warned = threading.local()
+"""What the task of this thread warned of."""
+
+
+@cache
+def _collect_warnings_once() -> None:
+    """Let the process of the batch show what is warned of here, once and not in each process."""
+    warnings.simplefilter("always", SourceWarning)
+    show = warnings.showwarning
+
+    def collect(message: Warning | str, category: type[Warning], *args: Any, **kw: Any) -> None:
+        texts = getattr(_warned, "texts", None)
+        if texts is None or not issubclass(category, SourceWarning):
+            show(message, category, *args, **kw)
+        else:
+            texts.append(str(message))
+
+    warnings.showwarning = collect
 
 
 def row_of(task: ItemTask, entries: ItemRow, seconds: float) -> ItemRow:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pickle
 import threading
+import warnings
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import partial, singledispatchmethod
@@ -25,7 +26,7 @@ from napari_tilewise.engine.tile_tasks import (
     TileTask,
     WriteTask,
 )
-from napari_tilewise.errors import OperationFailed
+from napari_tilewise.errors import OperationFailed, SourceWarning
 from napari_tilewise.executors.assignment import check_assignment, read_assignment
 from napari_tilewise.executors.sent_files import read_sent, write_sent
 
@@ -115,7 +116,9 @@ class Worker:
 
     def __init__(self, assignment: Assignment, check: Callable[[], None] = lambda: None) -> None:
         self.assignment, self._check = assignment, check
-        self.pipeline = assignment.pipeline()
+        with warnings.catch_warnings():  # the process of the run has said it
+            warnings.simplefilter("ignore", SourceWarning)
+            self.pipeline = assignment.pipeline()
         self.slots = threading.BoundedSemaphore(assignment.threads)
 
     @singledispatchmethod
