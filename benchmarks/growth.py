@@ -52,8 +52,8 @@ CASES = {
 def run_tiles(case: Case, count: int, folder: Path, *, are_planes: bool) -> Callable[[], Any]:
     """Return a run of so many tiles or planes; its imports are done."""
     import napari_tilewise as tw
-    from napari_tilewise.engine import stored_image
     from napari_tilewise.engine.passes import stored_pass
+    from napari_tilewise.engine.stored import stored_image
     from napari_tilewise.runs import planner
 
     planner.LONGEST_TILE = {2: LENGTH}  # type: ignore[misc]

@@ -18,8 +18,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # the tests know what each o
 from tests.operations.test_declarations import parameters_for, sample
 
 import napari_tilewise as tw
-from napari_tilewise.engine.apply import StackLayout, build, compute
+from napari_tilewise.engine.build import StackLayout, build
 from napari_tilewise.engine.session import Session
+from napari_tilewise.engine.stack_results import compute
 from napari_tilewise.operations.spec.operation import Kind, Operation
 
 HOLDS = 1.25

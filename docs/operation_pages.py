@@ -17,9 +17,10 @@ from skimage.io import imsave
 
 from napari_tilewise._napari.forms.form_values import initial_value
 from napari_tilewise.axes import AxisSelection
-from napari_tilewise.engine.apply import StackLayout, build, results_of
+from napari_tilewise.engine.build import StackLayout, build
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.session import Session
+from napari_tilewise.engine.stack_results import results_of
 from napari_tilewise.errors import TilewiseError
 from napari_tilewise.operations import BUILT_IN
 from napari_tilewise.operations.spec import families

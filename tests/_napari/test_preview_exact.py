@@ -25,7 +25,7 @@ from napari_tilewise._napari.preview.previewer import Previewer
 from napari_tilewise._napari.preview.scaling import scaled
 from napari_tilewise._napari.preview.view import View
 from napari_tilewise.axes import AxisSelection
-from napari_tilewise.engine.apply import StackLayout
+from napari_tilewise.engine.build import StackLayout
 from napari_tilewise.errors import Cancelled, InvalidImage, SourceWarning, TilewiseError
 from napari_tilewise.operations import OPERATIONS
 from napari_tilewise.operations.spec.parameters import ChannelAxis, Seed

@@ -23,7 +23,7 @@ from napari_tilewise._napari.jobs.job import Job
 from napari_tilewise._napari.layers import dimensions, layer_pyramids, recording, snapshot
 from napari_tilewise._napari.layers.snapshot_cache import BLOCK, StepMemo, digest
 from napari_tilewise.axes import AxisSelection
-from napari_tilewise.engine.apply import StackLayout
+from napari_tilewise.engine.build import StackLayout
 from napari_tilewise.errors import Cancelled, InvalidImage
 
 COINS = ski.data.coins()[:70, :90]

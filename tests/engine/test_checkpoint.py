@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import napari_tilewise as tw
-from napari_tilewise.engine.apply import StackLayout, build
+from napari_tilewise.engine.build import StackLayout, build
 from napari_tilewise.engine.checkpoint import Checkpoint, read_checkpoint
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.pass_results import PassResults

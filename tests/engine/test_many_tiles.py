@@ -11,12 +11,17 @@ import numpy as np
 import pytest
 
 import napari_tilewise as tw
-from napari_tilewise.engine.apply import StackLayout, build
+from napari_tilewise.engine.build import StackLayout, build
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.events import TileDone
-from napari_tilewise.engine.many_tiles import PositionSet, TileVersions, not_done, positions_of
 from napari_tilewise.engine.session import Session
-from napari_tilewise.engine.stored_image import StoredImage
+from napari_tilewise.engine.stored.many_tiles import (
+    PositionSet,
+    TileVersions,
+    not_done,
+    positions_of,
+)
+from napari_tilewise.engine.stored.stored_image import StoredImage
 from napari_tilewise.engine.tile_order import banded
 from napari_tilewise.grid import Grid, LazySequence
 from napari_tilewise.operations.shared import gathered_rows, global_numbers

@@ -9,9 +9,10 @@ import pytest
 from skimage import data, morphology
 
 import napari_tilewise as tw
-from napari_tilewise.engine import stored_image
-from napari_tilewise.engine.apply import StackLayout, build, compute
+from napari_tilewise.engine.build import StackLayout, build
 from napari_tilewise.engine.session import Session
+from napari_tilewise.engine.stack_results import compute
+from napari_tilewise.engine.stored import stored_image
 from napari_tilewise.errors import MemoryBudgetExceeded
 from napari_tilewise.operations.shared.whole import whole, whole_halo
 from napari_tilewise.operations.spec.operation import (

@@ -13,7 +13,7 @@ from skimage import exposure, segmentation
 import napari_tilewise as tw
 from napari_tilewise.axes import AxisSelection
 from napari_tilewise.engine import planes as planes_module
-from napari_tilewise.engine.apply import StackLayout, build
+from napari_tilewise.engine.build import StackLayout, build
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.events import PassStarted
 from napari_tilewise.engine.session import Session

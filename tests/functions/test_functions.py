@@ -28,7 +28,7 @@ from skimage import filters
 import napari_tilewise as tw
 from napari_tilewise import errors
 from napari_tilewise.cli import main
-from napari_tilewise.engine.apply import StackLayout
+from napari_tilewise.engine.build import StackLayout
 from napari_tilewise.engine.plane import QUICK
 from napari_tilewise.functions import load_entry_points, load_file
 from napari_tilewise.functions.annotations import EnumMember, FixedNumbers

@@ -11,7 +11,7 @@ from PIL import Image as pillow
 
 import napari_tilewise as tw
 from napari_tilewise.axes import AxisSelection, alpha_of
-from napari_tilewise.engine.apply import StackLayout
+from napari_tilewise.engine.build import StackLayout
 from napari_tilewise.errors import InvalidImage, InvalidRecipe, SourceWarning
 from napari_tilewise.pipeline.apply_recipe import apply_recipe
 from napari_tilewise.recipe import Step

@@ -9,8 +9,9 @@ import pytest
 from skimage.measure import label
 
 import napari_tilewise as tw
-from napari_tilewise.engine.apply import StackLayout, build, compute
+from napari_tilewise.engine.build import StackLayout, build
 from napari_tilewise.engine.session import Session
+from napari_tilewise.engine.stack_results import compute
 from napari_tilewise.errors import MemoryBudgetExceeded
 from napari_tilewise.grid import Grid
 from napari_tilewise.operations.shared.components import Pieces, gather_components

@@ -14,8 +14,9 @@ from scipy import ndimage as ndi
 from skimage import data
 
 import napari_tilewise as tw
-from napari_tilewise.engine.apply import StackLayout, build, compute
+from napari_tilewise.engine.build import StackLayout, build
 from napari_tilewise.engine.session import Session
+from napari_tilewise.engine.stack_results import compute
 from napari_tilewise.errors import InvalidFunction
 from napari_tilewise.operations.spec.docstrings import signature
 from napari_tilewise.operations.spec.operation import (

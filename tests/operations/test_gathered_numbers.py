@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import napari_tilewise as tw
-from napari_tilewise.engine.apply import StackLayout, build
 from napari_tilewise.engine.budget import numbers_per_pixel
+from napari_tilewise.engine.build import StackLayout, build
 from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.system.total_limits import UNNOTICED
 from napari_tilewise.operations.feature.candidates import ORDERING, Candidates

@@ -22,7 +22,7 @@ from skimage import (
 from skimage.filters import correlate_sparse
 
 import napari_tilewise as tw
-from napari_tilewise.engine.apply import StackLayout, build
+from napari_tilewise.engine.build import StackLayout, build
 from napari_tilewise.engine.session import Session
 from napari_tilewise.operations.restoration import denoising
 from napari_tilewise.operations.spec.operation import Kind

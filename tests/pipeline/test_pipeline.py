@@ -11,10 +11,11 @@ from skimage import color, data, feature, filters, measure, morphology, segmenta
 
 import napari_tilewise as tw
 from napari_tilewise.axes import AxisSelection
-from napari_tilewise.engine.apply import StackLayout, results_of
+from napari_tilewise.engine.build import StackLayout
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.materialized import Materialized
 from napari_tilewise.engine.session import Session
+from napari_tilewise.engine.stack_results import results_of
 from napari_tilewise.errors import InvalidAxes, InvalidParameter, InvalidRecipe
 from napari_tilewise.pipeline.apply_recipe import Memo, apply_recipe, keys_of
 from napari_tilewise.pipeline.bind import bind_recipe, recipe_images

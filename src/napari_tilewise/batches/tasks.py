@@ -26,7 +26,7 @@ from napari_tilewise.axes import AxisSelection
 from napari_tilewise.batches import store_results
 from napari_tilewise.batches.function import BatchFunction, classify
 from napari_tilewise.batches.item_inputs import inputs_of, is_template
-from napari_tilewise.engine.apply import compute
+from napari_tilewise.engine.stack_results import compute
 from napari_tilewise.engine.system.pool import hold_libraries, single_threaded_libraries
 from napari_tilewise.engine.system.resident import peak_resident, resident
 from napari_tilewise.errors import (

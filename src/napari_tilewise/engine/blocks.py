@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_tilewise.engine.source import Source, overlapping, read_wrapped
-from napari_tilewise.engine.stored_image import StoredImage
+from napari_tilewise.engine.stored.stored_image import StoredImage
 from napari_tilewise.engine.tile_size import TARGET
 from napari_tilewise.grid import Grid, Halo, Position, Region, align, clip, grow
 from napari_tilewise.operations.spec.operation import Block, Call

@@ -21,7 +21,6 @@ import psutil
 from filelock import FileLock, Timeout
 
 from napari_tilewise.engine.journal import Journal, entry_at, leading_entries, repair, rewrite
-from napari_tilewise.engine.many_tiles import PositionSet
 from napari_tilewise.engine.pass_results import (
     PartialResult,
     PassResults,
@@ -29,6 +28,7 @@ from napari_tilewise.engine.pass_results import (
     value_text,
     write_value,
 )
+from napari_tilewise.engine.stored.many_tiles import PositionSet
 from napari_tilewise.engine.system.disk import writing
 from napari_tilewise.errors import DestinationBusy, DestinationUnwritable
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tilewise.engine.stored_image import StoredImage
+from napari_tilewise.engine.stored.stored_image import StoredImage
 from napari_tilewise.engine.system.cache import ChunkCache
 from napari_tilewise.engine.tile_tasks import MaterializeTask
 

@@ -15,8 +15,8 @@ import time
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from napari_tilewise.engine import stored_values
-from napari_tilewise.engine.stored_values import InvalidStoredValue, NotStorable
+from napari_tilewise.engine.stored import stored_values
+from napari_tilewise.engine.stored.stored_values import InvalidStoredValue, NotStorable
 from napari_tilewise.engine.system.disk import append, writing
 from napari_tilewise.engine.system.file_names import replace
 

@@ -6,7 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.engine.blocks import Blocks
-from napari_tilewise.engine.stored_image import StoredImage
+from napari_tilewise.engine.stored.stored_image import StoredImage
 from napari_tilewise.engine.system.cache import shared_cache
 from napari_tilewise.engine.system.pool import abandonable
 from napari_tilewise.engine.tile_order import band_width, banded

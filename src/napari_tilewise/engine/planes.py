@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary
 from napari_tilewise.engine.passes.pass_runner import PassRunner
 from napari_tilewise.engine.plane import Plane
 from napari_tilewise.engine.source import pixels_token
-from napari_tilewise.engine.stored_image import IN_MEMORY
+from napari_tilewise.engine.stored.stored_image import IN_MEMORY
 from napari_tilewise.engine.system.prepared import Prepared, Swept, retained_statistics
 from napari_tilewise.engine.views.plane_view import PlaneView
 from napari_tilewise.operations.spec.parameters import OtherImage

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.events import PassDone, PassStarted, TileDone
-from napari_tilewise.engine.many_tiles import not_done
+from napari_tilewise.engine.stored.many_tiles import not_done
 from napari_tilewise.engine.system.machine import processors
 from napari_tilewise.engine.system.pool import alone, sweep
 from napari_tilewise.engine.tile_tasks import task_size

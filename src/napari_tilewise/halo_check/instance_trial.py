@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage as ndi
 
-from napari_tilewise.engine.apply import StackLayout, build, compute
+from napari_tilewise.engine.build import StackLayout, build
 from napari_tilewise.engine.session import Session
+from napari_tilewise.engine.stack_results import compute
 from napari_tilewise.errors import TilewiseError
 from napari_tilewise.functions.instances import numbered
 from napari_tilewise.halo_check.verdict import HaloFinding, Verdict, format_halo

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tilewise.engine.apply import StackLayout, build, compute
+from napari_tilewise.engine.build import StackLayout, build
 from napari_tilewise.engine.session import Session
+from napari_tilewise.engine.stack_results import compute
 from napari_tilewise.functions.user_function import plan_tiles
 from napari_tilewise.halo_check.measure_halo import (
     ImagesRefused,

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.axes import parse
-from napari_tilewise.engine.apply import DEFAULT_LAYOUT, StackLayout, eager_image, results_of
+from napari_tilewise.engine.build import DEFAULT_LAYOUT, StackLayout, eager_image
 from napari_tilewise.engine.control import NO_CONTROL, Control
 from napari_tilewise.engine.session import Session
+from napari_tilewise.engine.stack_results import results_of
 from napari_tilewise.engine.system.machine import available_memory
 from napari_tilewise.pipeline.bind import StepResult, bind_recipe, recipe_images
 from napari_tilewise.pipeline.materialize import decide
@@ -24,8 +25,8 @@ from napari_tilewise.pipeline.materialize import decide
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
-    from napari_tilewise.engine.apply import Result
     from napari_tilewise.engine.stack import Stack
+    from napari_tilewise.engine.stack_results import Result
     from napari_tilewise.pipeline.bind import Pipeline, RecipeImages
     from napari_tilewise.recipe import Link, Recipe
     from napari_tilewise.types import Parameters

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from napari_tilewise import axes as _axes
-from napari_tilewise.engine.apply import StackLayout, build
+from napari_tilewise.engine.build import StackLayout, build
 from napari_tilewise.engine.materialized import Materialized
 from napari_tilewise.engine.source import ArraySource, array_source
 from napari_tilewise.engine.tile_size import tile_over

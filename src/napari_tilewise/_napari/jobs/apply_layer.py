@@ -20,10 +20,11 @@ from napari_tilewise._napari.jobs.job import Job
 from napari_tilewise._napari.layers import dimensions, recording, slicing, snapshot
 from napari_tilewise._napari.layers.recording import StepRequest
 from napari_tilewise._napari.layers.viewer_layers import add_result
-from napari_tilewise.engine.apply import StackLayout, build, eager_image, results_of
 from napari_tilewise.engine.apply import apply as apply_to_array
+from napari_tilewise.engine.build import StackLayout, build, eager_image
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.session import Session
+from napari_tilewise.engine.stack_results import results_of
 from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations import get_operation
 from napari_tilewise.operations.spec.binding import unknown_parameter

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_tilewise._napari.layers.snapshot import Box
-    from napari_tilewise.engine.apply import Result
+    from napari_tilewise.engine.stack_results import Result
 
 
 def layer_axes(job: Job, axes: Sequence[ResultAxis]) -> tuple[ResultAxis, ...]:

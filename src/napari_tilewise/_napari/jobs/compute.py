@@ -21,9 +21,10 @@ from napari_tilewise._napari.layers import layer_pyramids, prefetch
 from napari_tilewise._napari.layers.layer_file import image_behind
 from napari_tilewise._napari.widgets.settings import LOCATION
 from napari_tilewise.axes import default_axes
-from napari_tilewise.engine.apply import Result, StackLayout
+from napari_tilewise.engine.build import StackLayout
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.result_axes import ResultAxis, result_axes
+from napari_tilewise.engine.stack_results import Result
 from napari_tilewise.errors import DestinationUnwritable, InvalidImage
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.operations.spec.operation import Output

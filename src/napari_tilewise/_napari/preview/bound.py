@@ -12,7 +12,7 @@ import numpy as np
 
 from napari_tilewise._napari.preview.scaling import scaled
 from napari_tilewise.axes import AxisSelection, parse
-from napari_tilewise.engine.apply import StackLayout
+from napari_tilewise.engine.build import StackLayout
 from napari_tilewise.engine.lazy import as_source
 from napari_tilewise.engine.views.strided import StridedView
 from napari_tilewise.engine.views.window_source import WindowSource

@@ -28,10 +28,10 @@ from napari_tilewise._napari.preview.preview_request import (
     PreviewResult,
 )
 from napari_tilewise._napari.preview.source_level import Level, level_of
-from napari_tilewise.engine.apply import Result
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.result_axes import result_axes
 from napari_tilewise.engine.session import Session
+from napari_tilewise.engine.stack_results import Result
 from napari_tilewise.engine.views.window_source import WindowSource
 from napari_tilewise.engine.views.without_alpha import WithoutAlpha
 from napari_tilewise.errors import InvalidImage

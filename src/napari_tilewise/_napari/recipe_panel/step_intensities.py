@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_tilewise._napari.layers.intensities import IntensitySource
 from napari_tilewise.axes import AxisSelection
-from napari_tilewise.engine.apply import StackLayout
+from napari_tilewise.engine.build import StackLayout
 from napari_tilewise.engine.control import Control
 from napari_tilewise.errors import TilewiseError
 from napari_tilewise.operations.spec.operation import Kind, Output

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from napari_tilewise.engine.blocks import within_image
 from napari_tilewise.engine.passes.whole_regions import bytes_of_region, refuse_too_large
 from napari_tilewise.engine.plane import QUICK
-from napari_tilewise.engine.stored_image import TEMPORARY
+from napari_tilewise.engine.stored.stored_image import TEMPORARY
 from napari_tilewise.engine.system.disk import writing
 from napari_tilewise.engine.system.fetchers import LookAhead
 from napari_tilewise.engine.system.machine import available_memory

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tilewise.engine.stored_image import IN_MEMORY, StoredImage
+from napari_tilewise.engine.stored.stored_image import IN_MEMORY, StoredImage
 from napari_tilewise.grid import Grid
 from napari_tilewise.operations.spec.operation import Walk
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tilewise.engine.many_tiles import PositionSet, positions_of
 from napari_tilewise.engine.passes.stored_pass import StoredPass
+from napari_tilewise.engine.stored.many_tiles import PositionSet, positions_of
 from napari_tilewise.engine.system.fetchers import LookAhead
 from napari_tilewise.engine.tile_tasks import SweepTask
 from napari_tilewise.errors import OperationFailed
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from napari_tilewise.engine.plane import Plane
-    from napari_tilewise.engine.stored_image import StoredImage
+    from napari_tilewise.engine.stored.stored_image import StoredImage
     from napari_tilewise.engine.tile_tasks import WorkerPool
     from napari_tilewise.operations.spec.operation import Block, Sweep
     from napari_tilewise.types import Array, DType

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_tilewise.engine.passes.stored_pass import StoredPass
-from napari_tilewise.engine.stored_image import TEMPORARY
+from napari_tilewise.engine.stored.stored_image import TEMPORARY
 from napari_tilewise.engine.system.disk import ELSEWHERE, reserve, writing
 from napari_tilewise.engine.system.machine import available_memory
 from napari_tilewise.engine.system.resident import resident

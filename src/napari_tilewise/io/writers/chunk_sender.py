@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from napari_tilewise.engine.journal import Journal, leading_entries
-from napari_tilewise.engine.many_tiles import PositionSet
+from napari_tilewise.engine.stored.many_tiles import PositionSet
 from napari_tilewise.engine.system.fetchers import FETCHERS
 from napari_tilewise.errors import TilewiseError
 from napari_tilewise.grid import Grid

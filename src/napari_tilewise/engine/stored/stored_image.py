@@ -21,7 +21,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from napari_tilewise.engine.many_tiles import TileVersions
+from napari_tilewise.engine.stored.many_tiles import TileVersions
 from napari_tilewise.engine.system.disk import ELSEWHERE, writing
 from napari_tilewise.engine.system.file_names import remove_if_possible, replace
 from napari_tilewise.errors import SourceUnreadable

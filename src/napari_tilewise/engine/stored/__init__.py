@@ -1,0 +1,1 @@
+"""What outgrows memory or a process: images, columns and states of tiles on disk."""
