@@ -139,9 +139,9 @@ def check_end(tiff: tifffile.TiffFile, name: str) -> None:
 def _refuse_short(tiff: tifffile.TiffFile, name: str, following: int) -> None:
     """Raise `SourceUnreadable` with both numbers, if a cut file says how many planes it had."""
     promise = promise_of_file(tiff) or promise_of_gap(tiff, following)
-    found = 0 if promise is None else planes_in_file(tiff, promise.planes)
-    if promise is not None and found < promise.planes:
-        raise _short(name, promise.text, promise.planes, found)
+    present = 0 if promise is None else planes_in_file(tiff, promise.planes)
+    if promise is not None and present < promise.planes:
+        raise _short(name, promise.text, promise.planes, present)
 
 
 def _order(tiff: tifffile.TiffFile) -> Literal["little", "big"]:
@@ -279,8 +279,8 @@ def _check_ome(
 def _check_pixels(tiff: tifffile.TiffFile, number: int, name: str) -> None:
     """Raise `SourceUnreadable` if pixels of a series, or of a level, are missing."""
     for number_of_level, level in enumerate(tiff.series[number].levels):
-        promised, found = planes_of_series(level)
-        if found < promised:
+        promised, present = planes_of_series(level)
+        if present < promised:
             if promised == 1:
                 raise _short_page(tiff, name, level.keyframe)
             promise = promise_of_file(tiff)
@@ -291,7 +291,7 @@ def _check_pixels(tiff: tifffile.TiffFile, number: int, name: str) -> None:
                 text += f" of level {number_of_level}"
             elif promise is not None and promise.planes == promised and not level.is_multifile:
                 text = promise.text
-            raise _short(name, text, promised, found)
+            raise _short(name, text, promised, present)
 
 
 def _short(name: str, promise: str, promised: int, planes: int) -> SourceUnreadable:
