@@ -96,6 +96,20 @@ def test_images_of_planes_that_are_done_are_not_in_memory(images: np.ndarray) ->
     assert sum(runner.nbytes for runner in runners) <= 3 * BYTES
 
 
+@pytest.mark.usefixtures("_scarce")
+@pytest.mark.parametrize("name", ["exposure.equalize_hist", "measure.label"])
+def test_long_results_of_planes_that_are_done_are_not_in_memory(
+    name: str, images: np.ndarray
+) -> None:
+    long = images.astype(np.uint16) * 300  # a histogram of as many bins
+    stack = stack_of(name, long if name == "exposure.equalize_hist" else images, Passes())
+    read_by_rows(stack)
+    assert len(stack.planes._runners) <= 3  # two, and the one that is read
+    function = tw.OPERATIONS[name].raw_function
+    images = stack.source.array
+    np.testing.assert_array_equal(read_by_rows(stack), [function(plane) for plane in images])
+
+
 def test_thresholds_of_all_planes_are_recorded(
     images: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

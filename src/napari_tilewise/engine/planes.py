@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
-from napari_tilewise.engine.passes.pass_runner import PassRunner
+from napari_tilewise.engine.passes.pass_runner import PassRunner, portable
+from napari_tilewise.engine.passes.results_file import ResultsFile
 from napari_tilewise.engine.plane import Plane
 from napari_tilewise.engine.source import pixels_token
 from napari_tilewise.engine.stored.stored_image import IN_MEMORY
@@ -25,6 +26,7 @@ from napari_tilewise.operations.spec.parameters import OtherImage
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from napari_tilewise.engine.passes.pass_runner import PassResult
     from napari_tilewise.engine.session import Session
     from napari_tilewise.engine.source import Source
     from napari_tilewise.engine.system.prepared import SharedStatistics
@@ -61,7 +63,7 @@ class LoopedCall:
 class Outline(NamedTuple):
     """What stays of a runner that is done, so that another one need not do its passes."""
 
-    results: tuple[bytes | Swept | None, ...] = ()
+    results: tuple[PassResult, ...] = ()
     """The results of its passes; None for those that the checkpoint has."""
     scalar: Any = None
     """The number that they tell."""
@@ -107,6 +109,7 @@ class Planes:
         self._lock = threading.Lock()
         self._runners: OrderedDict[Position, PassRunner] = OrderedDict()
         self._outlines: dict[Position, Outline] = {}
+        self._file = ResultsFile()
         self._pixels: str | None = None
         self._keeps_results = False
         _planes[self.key] = self
@@ -142,11 +145,8 @@ class Planes:
             runner = self._runners.get(index)
             if runner is None:
                 earlier = self._outlines.get(index, NO_OUTLINE).results
-                many = bool(self.looped.loops)
-                plane = self._plane(index)
-                runner = PassRunner(
-                    plane, (self.key, index), self.statistics, earlier, is_one_of_many=many
-                )
+                plane, file = self._plane(index), self._file if self.looped.loops else None
+                runner = PassRunner(plane, (self.key, index), self.statistics, earlier, file)
                 if self._keeps_results:
                     runner.keep_results()
                 self._runners[index] = runner
@@ -179,9 +179,9 @@ class Planes:
         with self._lock:
             runner, outline = self._runners.get(index), self._outlines.get(index, NO_OUTLINE)
         results = outline.results if runner is None else runner.outline
-        if not results or any(result is None for result in results):
+        if not results or None in results:
             return None
-        return Prepared((self.key, index), tuple(result for result in results if result))
+        return Prepared((self.key, index), portable(results))
 
     def scalar(self, index: Position) -> Any:
         """Return the number that the passes on a plane tell; None where there is none.
@@ -201,7 +201,7 @@ class Planes:
         """Replace the runners that were not used for long by the results of their passes."""
         nbytes = sum(runner.nbytes for runner in self._runners.values())
         for index in list(itertools.islice(self._runners, len(self._runners) - 1)):
-            if len(self._runners) <= MOST_RUNNERS and nbytes <= IN_MEMORY:
+            if len(self._runners) <= MOST_RUNNERS and nbytes <= self._room:
                 return
             runner = self._runners[index]
             results = runner.outline
@@ -213,6 +213,12 @@ class Planes:
             if any(part is not None for part in (*results, outline.scalar)):
                 self._outlines[index] = outline
             yield runner, outline
+
+    @property
+    def _room(self) -> int:
+        """Bytes that the results of passes may take in memory: a part of the plan's tables."""
+        tables = self.session.tables
+        return IN_MEMORY if tables is None else min(IN_MEMORY, tables // 4)
 
     def _plane(self, index: Position) -> Plane:
         step = self.looped.step

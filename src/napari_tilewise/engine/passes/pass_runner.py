@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import pickle
 import threading
 from functools import partial
@@ -10,6 +9,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.engine.passes.reductions import ReductionRunner
+from napari_tilewise.engine.passes.results_file import FiledResult, held_bytes
 from napari_tilewise.engine.passes.sweeps import SweepRunner
 from napari_tilewise.engine.passes.walks import WalkRunner
 from napari_tilewise.engine.passes.whole_regions import (
@@ -24,16 +24,17 @@ from napari_tilewise.operations.spec.operation import Final, Kind, Reduce, Sweep
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from napari_tilewise.engine.passes.results_file import ResultsFile
     from napari_tilewise.engine.plane import Plane
     from napari_tilewise.engine.system.prepared import PlaneKey, Statistics
     from napari_tilewise.engine.tile_tasks import SweepTask, WorkerPool
     from napari_tilewise.grid import Position
     from napari_tilewise.operations.spec.operation import Plan
 
+PassResult = bytes | FiledResult | Swept | None
+"""What a runner keeps of a pass that is done; None where the checkpoint has it."""
 SOON = 2**22
 """Pixels of an image that is computed at once within about two seconds."""
-LONG = 2**16
-"""Bytes of a result that is not pickled only to forget its runner."""
 
 
 class PassRunner:
@@ -49,8 +50,8 @@ class PassRunner:
         Returns what earlier calls computed of the same image, where there is such.
     earlier
         Results of its passes in another runner of this process; None where the checkpoint has one.
-    is_one_of_many
-        Whether it may be replaced by its results when it is done.
+    file
+        Where results go, by which it may be replaced when it is done; None: it stays.
     """
 
     def __init__(
@@ -58,9 +59,8 @@ class PassRunner:
         plane: Plane,
         key: PlaneKey,
         retained: Callable[[], Statistics | None] = lambda: None,
-        earlier: Sequence[bytes | Swept | None] = (),
-        *,
-        is_one_of_many: bool = False,
+        earlier: Sequence[PassResult] = (),
+        file: ResultsFile | None = None,
     ) -> None:
         self.plane = plane
         self.key = key
@@ -74,7 +74,8 @@ class PassRunner:
         self._final: Final | None = None
         self._earlier = earlier
         self._is_portable = False
-        self._results: list[bytes | Swept | None] | None = [] if is_one_of_many else None
+        self._file = file
+        self._results: list[PassResult] | None = None if file is None else []
         self.nbytes = 0
         """Bytes that the results of its passes take, about."""
 
@@ -92,7 +93,7 @@ class PassRunner:
         return self._final
 
     @property
-    def outline(self) -> tuple[bytes | Swept | None, ...] | None:
+    def outline(self) -> tuple[PassResult, ...] | None:
         """The results of all passes before the last; None for those that a checkpoint has.
 
         None where passes are not done, or where only this runner has their results.
@@ -165,8 +166,7 @@ class PassRunner:
     @property
     def done(self) -> Prepared:
         """The results so far, where they are portable."""
-        results = itertools.takewhile(lambda result: result is not None, self._results or ())
-        return Prepared(self.key, tuple(results))  # type: ignore[arg-type]  # none of them is None
+        return Prepared(self.key, portable(self._results or ()))
 
     def _forget(self) -> None:
         """Begin anew at the next call."""
@@ -266,29 +266,28 @@ class PassRunner:
             if self._results is not None:  # a plan may go on to change what it receives
                 self._results.append(self._compact(step, value))
             return value
-        if self._results is not None:
-            self._results.append(result)
         if isinstance(result, Swept):
+            value = result.count
             self.plane.store(result.name, result.image)
-            return result.count
-        return pickle.loads(result)
+        else:
+            value = result.load() if isinstance(result, FiledResult) else pickle.loads(result)
+            self.nbytes += held_bytes(value)
+        if self._results is not None:
+            file = self._file if isinstance(result, bytes) else None
+            self._results.append(result if file is None else file.put(value))
+        return value
 
-    def _compact(self, step: Reduce | Sweep | Walk, value: Any) -> bytes | Swept | None:
-        """Return the result of a pass for others; None where the checkpoint has it, or it is long.
-
-        What other processes need is returned however long it is.
-        """
+    def _compact(self, step: Reduce | Sweep | Walk, value: Any) -> PassResult:
+        """Return the result of a pass for other runners; None where the checkpoint has it."""
         if isinstance(step, Sweep | Walk):
             swept = Swept(value, step.name, self.plane.stored(step.name))
             self.nbytes += 0 if swept.image is None else swept.image.in_memory
             return swept
-        nbytes = int(getattr(value, "nbytes", 0))
-        self.nbytes += nbytes
+        self.nbytes += held_bytes(value)
         is_noted = self.plane.session.checkpoint is not None and self.plane.address is not None
-        if not self._is_portable and (is_noted or nbytes > LONG):
+        if is_noted and not self._is_portable:
             return None
-        pickled = pickle.dumps(value)
-        return pickled if self._is_portable or len(pickled) <= LONG else None
+        return pickle.dumps(value) if self._file is None else self._file.put(value)
 
     def _computed(self, number: int) -> Any:
         """Return the result of a pass; the checkpoint's, where an earlier run has it."""
@@ -322,3 +321,21 @@ class PassRunner:
         # What sweeps made may be in files that only this machine sees.
         swept = any(isinstance(result, Swept) for result in self._results or ())
         return runner.run(None if swept else pool or self._pool, self.key[1])
+
+
+def portable(results: Sequence[PassResult]) -> tuple[bytes | Swept, ...]:
+    """Return the results of passes up to the first that only the checkpoint has, for a `Prepared`.
+
+    Parameters
+    ----------
+    results
+        The results.
+    """
+    done: list[bytes | Swept] = []
+    for result in results:
+        if result is None:
+            break
+        if isinstance(result, FiledResult):
+            result = pickle.dumps(result.load())
+        done.append(result)
+    return tuple(done)
