@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tilewise.engine.stored_image import TEMPORARY
+from napari_tilewise.engine.stored.stored_image import TEMPORARY
 from napari_tilewise.engine.system.disk import writing
 from napari_tilewise.operations.shared.stored_columns import ColumnStore, StoredColumn
 from napari_tilewise.operations.shared.stored_contours import StoredContours
