@@ -48,6 +48,15 @@ _SAMPLES = frozenset(
 
 
 @dataclass(frozen=True)
+class PixelSizes:
+    """The size of an image's pixels along each of its axes."""
+
+    scale: tuple[float, ...]
+    units: tuple[str | None, ...]
+    """By their OME-Zarr names."""
+
+
+@dataclass(frozen=True)
 class AxisSelection:
     """Names of an image's axes together with the spatial axes, which an operation runs over."""
 
@@ -57,6 +66,8 @@ class AxisSelection:
     """Letters or axis numbers; None: z, y and x if the axes are known, else all of them."""
     channels: tuple[str, ...] = ()
     """Names of the channels along the axis ``c``; empty where they are not known."""
+    sizes: PixelSizes | None = None
+    """The size of the pixels, by which tables are measured; None: in pixels."""
 
 
 ALL_AXES = AxisSelection()

@@ -10,6 +10,7 @@ import numpy as np
 from napari_tilewise.batches.tables import Table, read_csv, rows_of
 from napari_tilewise.batches.tasks import CANCELLED, DONE, FAILED, SKIPPED
 from napari_tilewise.errors import InvalidImage
+from napari_tilewise.io.writers.values import read_value_record
 from napari_tilewise.operations.spec.notebook import html_table
 from napari_tilewise.operations.spec.operation import Output
 from napari_tilewise.sizes import plural
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_tilewise.batches.rows import ItemRow, TableRow
-    from napari_tilewise.io.plain_data import Plain
+    from napari_tilewise.io.plain_data import Metadata, Plain
     from napari_tilewise.types import Array, Value
 
 _TABLES = (Output.TABLE, Output.POINTS, Output.CONTOURS)
@@ -114,13 +115,33 @@ class Report:
     @property
     def table(self) -> Table:
         """The tables and points of all items in one table, with the item's name in each row."""
-        return Table(self._measured, self._fields | {"item"})
+        return Table(self._measured, self._fields | {"item"}, self._units)
+
+    def _units(self) -> dict[str, str]:
+        """Return the units of columns, as far as the records of all items agree."""
+        records = [self._record(item) for _, item in self._tables()]
+        units = [record.get("units") or {} for record in records]
+        first = units[0] if units else {}
+        return {
+            name: unit for name, unit in first.items() if all(u.get(name) == unit for u in units)
+        }
+
+    def _record(self, item: ItemRow) -> Metadata:
+        """Return the record of an item's table; empty for one in memory."""
+        output = item.get("output")
+        if self.folder is None or output is None:
+            return {}
+        return read_value_record(self.folder / output) or {}
+
+    def _tables(self) -> Iterator[tuple[int, ItemRow]]:
+        """Yield the items that gave a table or points, with their numbers."""
+        for number, item in enumerate(self.items):
+            if item.get("kind") in _TABLES and item["status"] in (DONE, SKIPPED):
+                yield number, item
 
     def _measured(self) -> Iterator[TableRow]:
         columns = self._fields | {"item"}
-        for number, item in enumerate(self.items):
-            if item.get("kind") not in _TABLES or item["status"] not in (DONE, SKIPPED):
-                continue
+        for number, item in self._tables():
             first = {"item": item["item"], **_renamed({"item"}, item.get("fields", {}), "known")}
             output = item.get("output")
             rows: Iterator[Mapping[str, Plain]]

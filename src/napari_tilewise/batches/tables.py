@@ -19,7 +19,7 @@ from napari_tilewise.io.tables.data_frame import to_data_frame
 from napari_tilewise.io.writers.staging import local_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from napari_tilewise.batches.rows import CsvRow, TableRow
@@ -36,6 +36,8 @@ class Table:
     rows: Callable[[], Iterable[TableRow]]
     origins: Collection[str] = ()
     """Names of the columns that say where a row is from, beside those of axes and labels."""
+    find_units: Callable[[], Mapping[str, str]] = dict
+    """Returns the units of the columns."""
 
     def __iter__(self) -> Iterator[TableRow]:
         return iter(self.rows())
@@ -47,6 +49,11 @@ class Table:
         for row in self:
             names.update(dict.fromkeys(row))
         return tuple(names)
+
+    @property
+    def units(self) -> Mapping[str, str]:
+        """The unit of each column that has the same one in all items, such as ``micrometer^2``."""
+        return dict(self.find_units())
 
     def keys(self) -> tuple[str, ...]:
         """Return the names of the columns: ``dict(table)`` has the columns as arrays."""
@@ -114,20 +121,23 @@ class Table:
         return replaced_file(path, ".parquet", overwrite, write)
 
     def to_pandas(self) -> Any:
-        """Return the table as a pandas DataFrame, in memory.
+        """Return the table as a pandas DataFrame, in memory, with the units in its `attrs`.
 
         Raises
         ------
         MissingExtra
             When pandas is not installed.
         """
-        return to_data_frame(list(self), list(self.columns))
+        frame = to_data_frame(list(self), list(self.columns))
+        frame.attrs["units"] = dict(self.units)
+        return frame
 
     def to_anndata(self) -> Any:
         """Return the table as an AnnData, in memory.
 
-        Measurements are the matrix ``X``, named in ``var``. ``obs`` has what says where a row is
-        from (``item``, ``well``, ``field``, ``t``, ``c``, ``label``, ...), and texts.
+        Measurements are the matrix ``X``, named in ``var``, with their units. ``obs`` has what says
+        where a row is from (``item``, ``well``, ``field``, ``t``, ``c``, ``label``, ...), and
+        texts.
 
         Raises
         ------
@@ -138,7 +148,7 @@ class Table:
             from anndata import AnnData
         except ImportError as error:
             raise MissingExtra("An AnnData needs anndata: pip install anndata.") from error
-        frame = self.to_pandas()
+        frame, units = self.to_pandas(), self.units
         frame.index = frame.index.astype(str)
         measured = [
             name
@@ -146,10 +156,11 @@ class Table:
             if not (name in self.origins or name == "label" or _is_axis(name))
             and frame[name].dtype.kind in "buif"
         ]
+        variables = to_data_frame({"unit": [units.get(name, "") for name in measured]})
         return AnnData(
             X=frame[measured].to_numpy(float),
             obs=frame.drop(columns=measured),
-            var=to_data_frame({}).reindex(measured),
+            var=variables.set_axis(measured),
         )
 
     def _kinds(self) -> dict[str, set[type]]:

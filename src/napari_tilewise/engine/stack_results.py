@@ -35,6 +35,8 @@ class Result:
     """Its number among several results, from 0; None for the only one."""
     recorded: Callable[[], Mapping[str, Any]] | None = None
     """Returns the numbers that were found on the way, such as thresholds, once it is computed."""
+    spacing: tuple[float, ...] = ()
+    """The pixel size along the spatial axes by which a table is measured; empty: it has none."""
 
 
 def results_of(

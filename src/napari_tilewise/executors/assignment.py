@@ -44,6 +44,7 @@ from napari_tilewise.io.readers.hdf5 import dataset_location
 from napari_tilewise.io.readers.locations import home_path
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.pipeline.bind import Pipeline, bind_recipe, recipe_images
+from napari_tilewise.pipeline.pixel_sizes import stated_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -106,12 +107,12 @@ class Assignment:
             in_tiles=self.in_tiles,
             checkpoint=results,
         )
-        source = open_image(self.source)
+        source = open_image(self.source).named(self.axes)
         inputs = open_inputs(self.inputs, source, self.axes)
         images = recipe_images(
             self.recipe, source.data, inputs, names=self.axes, spatial=self.spatial,
             channels=names_of(source.channels, self.axes, source.data.shape),
-        )  # fmt: skip
+        ).measured_by(stated_sizes(source))  # fmt: skip
         pipeline = bind_recipe(self.recipe, images, session, tiles=self.tile)
         if self.materialized:
             layout = dict.fromkeys(self.materialized, False)

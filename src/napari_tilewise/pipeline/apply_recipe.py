@@ -170,8 +170,8 @@ def apply_recipe(
     names = parse(layout.axes.names, np.ndim(source))
     axes = layout.axes
     images = recipe_images(
-        recipe, source, inputs, names=names, spatial=axes.spatial, channels=axes.channels
-    )
+        recipe, source, inputs, names=names, spatial=axes.spatial, channels=axes.channels,
+    ).measured_by(axes.sizes)  # fmt: skip
     if memo is None:
         session = Session(None, control)
         pipeline = _pipeline(recipe, images, session, layout.tiles)
@@ -188,8 +188,10 @@ def apply_recipe(
 
 
 def _recording(results: tuple[Result, ...], pipeline: Pipeline) -> tuple[Result, ...]:
-    """Return results that tell the numbers that their pipeline finds."""
-    return tuple(replace(result, recorded=pipeline.recorded) for result in results)
+    """Return results that tell the numbers that their pipeline finds, and their pixel size."""
+    measured = pipeline.measured_in
+    spacing = () if measured is None else measured.spacing
+    return tuple(replace(result, recorded=pipeline.recorded, spacing=spacing) for result in results)
 
 
 def _pipeline(
@@ -224,7 +226,9 @@ def keys_of(recipe: Recipe, layout: StackLayout) -> dict[int, Hashable]:
     for number in recipe.running:
         links = recipe.links[number].items()
         images = frozenset((role, of(link)) for role, link in links)
-        keys[number] = (recipe.steps[number].computation, images, laid_out)
+        step = recipe.steps[number]
+        by = None if step.op.step.calibration is None else axes.sizes
+        keys[number] = (step.computation, images, laid_out, by)
     return keys
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from napari_tilewise import axes as _axes
 from napari_tilewise.engine.build import StackLayout, build
 from napari_tilewise.engine.materialized import Materialized
+from napari_tilewise.engine.result_axes import ResultAxis, result_axes
 from napari_tilewise.engine.source import ArraySource, array_source
 from napari_tilewise.engine.tile_size import tile_over
 from napari_tilewise.engine.views.plane_view import PlaneView
@@ -30,16 +31,21 @@ from napari_tilewise.errors import (
 )
 from napari_tilewise.operations.spec.operation import Output
 from napari_tilewise.operations.spec.parameters import AlignedImage, OtherImage
+from napari_tilewise.operations.spec.pixel_positions import UNMOVED
+from napari_tilewise.pipeline.pixel_sizes import measured_in
 from napari_tilewise.recipe.step import SOURCE, record_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from napari_tilewise.axes import PixelSizes
     from napari_tilewise.engine.session import Session
     from napari_tilewise.engine.source import Source
     from napari_tilewise.engine.stack import Stack
+    from napari_tilewise.operations.spec.binding import BoundParameters
     from napari_tilewise.operations.spec.operation import Operation
     from napari_tilewise.operations.spec.parameters import Spec
+    from napari_tilewise.pipeline.pixel_sizes import MeasuredIn
     from napari_tilewise.recipe import Link, Recipe, Step
     from napari_tilewise.types import Parameters, TileLengths
 
@@ -58,11 +64,23 @@ class RecipeImages:
     """The axes to run over, where a step does not say."""
     channels: tuple[str, ...] = ()
     """The names of the source's channels, if it names them."""
+    sizes: PixelSizes | None = None
+    """The size of the source's pixels, if it is known: tables are measured by it."""
 
     @property
     def source(self) -> Any:
         """The source."""
         return self.by_name[SOURCE]
+
+    def measured_by(self, sizes: PixelSizes | None) -> RecipeImages:
+        """Return the images with the size of the source's pixels.
+
+        Parameters
+        ----------
+        sizes
+            Tables are measured by it; None: in pixels.
+        """
+        return replace(self, sizes=sizes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,11 +92,29 @@ class Pipeline:
     """By the step's number."""
     materialized: Mapping[int, Materialized] = field(default_factory=dict)
     """The results that later steps read back instead of computing them, by the step's number."""
+    measured: Mapping[int, MeasuredIn] = field(default_factory=dict)
+    """By which pixel size the steps measure that give tables in units, by the step's number."""
+
+    @property
+    def measured_in(self) -> MeasuredIn | None:
+        """By which pixel size the result is measured; None for one that has no units."""
+        return self.measured.get(max(self.stacks))
 
     @property
     def last(self) -> Stack:
         """The step whose result is asked for."""
         return self.stacks[max(self.stacks)]
+
+    @property
+    def calibrated_recipe(self) -> Recipe:
+        """The recipe with the pixel sizes as parameters, which it measures by wherever it runs."""
+        recipe = self.recipe
+        for number, measured in self.measured.items():
+            spec, step = measured.operation.step.calibration, recipe.steps[number]
+            if spec is not None and measured.params[spec.parameter] is not None:
+                params = {**step.parameters, spec.parameter: measured.spacing}
+                recipe = recipe.replaced(number, replace(step, parameters=params))
+        return recipe
 
     @property
     def order(self) -> tuple[Stack, ...]:
@@ -111,7 +147,7 @@ class Pipeline:
             if materialized is None and in_memory is not None:
                 materialized = Materialized(stack, in_memory=in_memory, step=number)
             assembly.add(number, stack, materialized)
-        return Pipeline(self.recipe, assembly.stacks, assembly.materialized)
+        return Pipeline(self.recipe, assembly.stacks, assembly.materialized, self.measured)
 
     def on(self, source: ArraySource) -> Pipeline:
         """Return the pipeline on another image; nothing is bound again.
@@ -128,7 +164,7 @@ class Pipeline:
                 in_memory = self.materialized[number].in_memory
                 materialized = Materialized(placed, in_memory=in_memory, step=number)
             assembly.add(number, placed, materialized)
-        return Pipeline(self.recipe, assembly.stacks, assembly.materialized)
+        return Pipeline(self.recipe, assembly.stacks, assembly.materialized, self.measured)
 
     def _placed(
         self, number: int, stack: Stack, tile: tuple[int, ...] | None, assembly: _Assembly
@@ -288,7 +324,7 @@ def bind_recipe(
     binder = _Binder(recipe, images, session, tiles)
     for number in recipe.running:
         binder.bind(number)
-    return Pipeline(recipe, binder.assembly.stacks)
+    return Pipeline(recipe, binder.assembly.stacks, measured=binder.measured)
 
 
 class StepResult(NamedTuple):
@@ -335,6 +371,7 @@ class _Binder:
         self.session = session
         self.tiles = tiles
         self.assembly = _Assembly(recipe)
+        self.measured: dict[int, MeasuredIn] = {}
 
     def bind(self, number: int) -> None:
         """Bind a step to the results of those before it."""
@@ -355,12 +392,46 @@ class _Binder:
         spatial = self._spatial(step, names)
         over = _axes.spatial_indices(names, spatial, len(main.shape))
         channel = _channel_axis(operation, params, main.shape, over)
+        measured = self._measured_in(operation, params, links[step.first], over, channel)
+        if measured is not None:
+            params, self.measured[number] = measured.params, measured
         count = len(over) - (channel in over)
         tiles = tile_over(self.tiles, count) if isinstance(self.tiles, tuple) else self.tiles
         axes = _axes.AxisSelection(names, spatial, self._channels(links[step.first]))
         layout = StackLayout(axes, tiles, number)
         stack = build(operation, main, params, self.session, layout)
         self.assembly.add(number, stack)
+
+    def _measured_in(
+        self,
+        operation: Operation,
+        params: BoundParameters,
+        link: Link,
+        over: Sequence[int],
+        channel: int | None,
+    ) -> MeasuredIn | None:
+        """Return by which pixel size a step measures; None for one that has no units."""
+        if operation.step.calibration is None:
+            return None
+        axes = self._axes(link)
+        return measured_in(
+            operation, params, [axes[i] for i in over if i != channel], self.images.sizes
+        )
+
+    def _axes(self, link: Link) -> Sequence[ResultAxis | None]:
+        """Return the axes of an image with respect to the source's; None for those of another."""
+        first = link
+        while first.step is not None:
+            first = self.recipe.links[first.step][self.recipe.steps[first.step].first]
+        image, source = self.images.by_name[first.input], self.images.source
+        if link.step is None:
+            axes = [ResultAxis(axis, UNMOVED) for axis in range(len(image.shape))]
+        else:
+            stack = self.assembly.stacks[link.step]
+            is_split = stack.call.operation.result.split is not None
+            removed = stack.channel if is_split else None
+            axes = [item for axis, item in enumerate(result_axes(stack)) if axis != removed]
+        return axes if tuple(image.shape) == tuple(source.shape) else [None] * len(axes)
 
     def _spatial(self, step: Step, names: Names) -> Any:
         if step.spatial is not None:

@@ -36,6 +36,7 @@ from napari_tilewise.io.writers.ome_zarr import OmeZarrWriter
 from napari_tilewise.io.writers.output_layout import OutputLayout
 from napari_tilewise.operations.spec.kinds import Kind
 from napari_tilewise.pipeline.bind import bind_recipe, recipe_images
+from napari_tilewise.pipeline.pixel_sizes import stated_sizes
 from napari_tilewise.provenance.record import RunSources, record
 from napari_tilewise.runs.planner import make_plan
 from napari_tilewise.runs.request import Resources, RunRequest
@@ -319,7 +320,7 @@ class _Samples:
             names=run_plan.source_axes,
             spatial=request.axes.spatial,
             channels=names_of(run_plan.image.channels, run_plan.source_axes, self.shape),
-        )
+        ).measured_by(stated_sizes(run_plan.image))
         last = bind_recipe(run_plan.recipe, images, session, tiles=run_plan.tile).last
         last.prepare()
         pixels = prod(run_plan.last.shape)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import zarr
 
+from napari_tilewise.engine.result_axes import ResultAxis
 from napari_tilewise.errors import (
     InvalidImage,
     InvalidParameter,
@@ -28,6 +29,8 @@ from napari_tilewise.io.readers.zarr_arrays import ome_metadata, open_node
 from napari_tilewise.io.readers.zarr_folders import TABLES, is_zarr
 from napari_tilewise.io.tables.anndata_groups import LABEL, read_table, write_table
 from napari_tilewise.io.tables.data_frame import to_data_frame
+from napari_tilewise.operations.spec.pixel_positions import UNMOVED
+from napari_tilewise.pipeline.pixel_sizes import spacing_along, stated_sizes
 from napari_tilewise.provenance.fingerprint import fingerprint
 from napari_tilewise.provenance.record import read
 from napari_tilewise.recipe import Recipe
@@ -231,12 +234,12 @@ def label_table(
     stored = _same(path, name, digest, request)
     if stored is not None and not overwrite:
         return stored
-    columns = _measured(path, request, intensity, memory)
+    columns, units = _measured(path, request, intensity, memory)
     facts: MetadataDict = {
         "labels": digest,
         "request": request,
         "shape": [int(length) for length in image.data.shape],
-        "units": _units(columns, image, sizes),
+        "units": units,
         **_doubtful(path),
     }
     write_table(path, name, columns, facts, overwrite=overwrite)
@@ -317,14 +320,18 @@ def _doubtful(path: Path) -> MetadataDict:
 
 
 def _spacing(image: Image, spacing: Sequence[float] | None) -> tuple[float, ...] | None:
+    """Return the pixel size to measure by, as a run would; None for pixels."""
     if spacing is not None:
         return tuple(float(size) for size in spacing)
-    return image.scale if any(image.units) else None
+    axes = [ResultAxis(axis, UNMOVED) for axis in range(len(image.data.shape))]
+    sizes = spacing_along(axes, stated_sizes(image))
+    return None if sizes is None else sizes[0]
 
 
 def _measured(
     path: Path, request: MetadataDict, intensity: ImageSource | None, memory: MemorySize | None
-) -> dict[str, Array]:
+) -> tuple[dict[str, Array], dict[str, str]]:
+    """Return the columns, and their units."""
     links = {} if intensity is None else {"intensity_image": "intensity"}
     params: dict[str, Value] = {"properties": tuple(request["properties"])}
     if request["spacing"] is not None:
@@ -338,30 +345,6 @@ def _measured(
             "each has objects of its own. Measure them one by one with "
             f"{command('napari_tilewise.batch', 'napari-tilewise batch')}."
         )
-    value = planned.last.value()
-    return {key: np.asarray(column) for key, column in value.items()}
-
-
-def _units(
-    columns: Mapping[str, Array], image: Image, spacing: tuple[float, ...] | None
-) -> MetadataDict:
-    """Return the unit of the columns that have one: areas and volumes, and lengths."""
-    units = {unit for unit in image.units if unit}
-    if spacing is None or len(units) != 1:
-        return {}
-    unit, power = units.pop(), len(image.data.shape)
-    unit_of: MetadataDict = {}
-    for name in columns:
-        stem = name.split("-")[0]
-        if stem.startswith("area"):
-            unit_of[name] = f"{unit}^{power}"
-        elif stem in LENGTHS:
-            unit_of[name] = unit
-    return unit_of
-
-
-LENGTHS = frozenset(
-    "axis_major_length axis_minor_length centroid centroid_weighted equivalent_diameter_area "
-    "feret_diameter_max perimeter perimeter_crofton".split()
-)
-"""Properties that are lengths or positions, in the unit of the spacing."""
+    value, measured = planned.last.value(), planned.pipeline.measured_in
+    columns = {key: np.asarray(column) for key, column in value.items()}
+    return columns, {} if measured is None else measured.units(columns)

@@ -41,6 +41,7 @@ from napari_tilewise.io.writers.ome_zarr_layout import default_chunks
 from napari_tilewise.operations import BUILT_IN
 from napari_tilewise.pipeline.bind import Pipeline, bind_recipe, named_spatial, recipe_images
 from napari_tilewise.pipeline.materialize import Decision, decide
+from napari_tilewise.pipeline.pixel_sizes import stated_sizes
 from napari_tilewise.runs.run_plan import OutputGeometry, RunPlan
 from napari_tilewise.runs.tile_time import LONGEST, measure_pace
 from napari_tilewise.sizes import format_size
@@ -165,7 +166,7 @@ class _Planner:
             self.request.recipe, self.image.data, inputs,
             names=self.axes, spatial=self.request.axes.spatial,
             channels=names_of(self.image.channels, self.axes, self.image.data.shape),
-        )  # fmt: skip
+        ).measured_by(stated_sizes(self.image))  # fmt: skip
 
     @cached_property
     def pipeline(self) -> Pipeline:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import reprlib
 import time
+from collections.abc import Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from numbers import Number
@@ -57,7 +58,7 @@ from napari_tilewise.sizes import duration, format_size
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from napari_tilewise.engine.checkpoint import Checkpoint
@@ -67,7 +68,7 @@ if TYPE_CHECKING:
     from napari_tilewise.grid import Position
     from napari_tilewise.io.metadata.channels import Channel
     from napari_tilewise.io.metadata.details import Details
-    from napari_tilewise.io.plain_data import Metadata
+    from napari_tilewise.io.plain_data import Metadata, MetadataDict
     from napari_tilewise.io.writers.chunk_sender import ChunkSender
     from napari_tilewise.io.writers.image_writer import ImageWriter
     from napari_tilewise.io.writers.outbox import Outbox
@@ -95,6 +96,8 @@ class RunResult:
     value: Value = None
     """The result if it is not an image: a scalar, points or a table. Columns of a table that
     outgrew its share of memory are files: `numpy.asarray` reads one, a slice some rows."""
+    units: Mapping[str, str] = field(default_factory=dict)
+    """The unit of each column of a table that has one, such as ``micrometer^2``."""
 
     def __repr__(self) -> str:
         value = "" if self.value is None else f", value={_short(self.value)}"
@@ -287,8 +290,8 @@ class RunJob:
         seconds = time.perf_counter() - started
         session.emit(RunDone(seconds))
         shape = last.shape if kind.is_image else ()
-        planned = run_plan.budget.total
-        return RunResult(path, seconds, memory.bytes, planned, run_plan.tiles, shape, value)
+        planned, units = run_plan.budget.total, _measured(run_plan, value).get("units", {})
+        return RunResult(path, seconds, memory.bytes, planned, run_plan.tiles, shape, value, units)
 
     @property
     def _output(self) -> Output:
@@ -352,10 +355,17 @@ class RunJob:
         run_plan.session.emit(RunStarted(None, len(last.node_grid), run_plan.budget.total))
         with self.guard.watch(checkpoint), _worker_pool(run_plan, None):
             value = last.recorded() if last.is_image else last.stored_value()
-        history = {**history, "values": scalars(run_plan.pipeline.recorded())}
+        values = {"values": scalars(run_plan.pipeline.recorded()), **_measured(run_plan, value)}
+        history = {**history, **values}
         along = _looped_axes(run_plan) if self._output is Output.SCALAR else None
         path = write_value(output.path, value, output.overwrite, provenance=history, along=along)
         return path, value
+
+
+def _measured(run_plan: RunPlan, value: Value) -> MetadataDict:
+    """Return the pixel size by which a table is measured, and its columns' units; or nothing."""
+    measured = run_plan.pipeline.measured_in
+    return {} if measured is None or not isinstance(value, Mapping) else measured.to_dict(value)
 
 
 @contextmanager

@@ -187,10 +187,18 @@ class RunPlan:
                     "operation": self.recipe.steps[number].operation,
                     "result": decisions.get(number, "the result"),
                     "computed_by": _computed_by(self.recipe.steps[number]),
+                    **self._measured(number),
                 }
                 for number in sorted(self.pipeline.stacks)
             ],
         }
+
+    def _measured(self, number: int) -> MetadataDict:
+        """Return the pixel size by which a step measures; nothing for a step without units."""
+        measured = self.pipeline.measured.get(number)
+        if measured is None:
+            return {}
+        return {"spacing": list(measured.spacing), "unit": measured.unit}
 
     def describe(self) -> str:
         """Return the plan as text: image, tiles, memory, and what happens to each step's result.
@@ -217,7 +225,9 @@ class RunPlan:
         for number in sorted(self.pipeline.stacks):
             step = self.recipe.steps[number]
             decision = decisions.get(number, "the result")
-            lines.append(f"step {number + 1}  {step.operation}: {decision}, {_computed_by(step)}")
+            line = f"step {number + 1}  {step.operation}: {decision}, {_computed_by(step)}"
+            measured = self.pipeline.measured.get(number)
+            lines.append(line if measured is None else f"{line}; measured {measured}")
         return "\n".join(lines)
 
 

@@ -24,12 +24,14 @@ from napari_tilewise.axes import default_axes
 from napari_tilewise.engine.build import StackLayout
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.result_axes import ResultAxis, result_axes
+from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.stack_results import Result
 from napari_tilewise.errors import DestinationUnwritable, InvalidImage
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.operations.spec.operation import Output
 from napari_tilewise.operations.spec.pixel_positions import UNMOVED
 from napari_tilewise.pipeline.apply_recipe import apply_recipe
+from napari_tilewise.pipeline.bind import bind_recipe, recipe_images
 from napari_tilewise.provenance import record
 from napari_tilewise.provenance.fingerprint import source_location
 from napari_tilewise.recipe import Recipe, step_output
@@ -105,6 +107,21 @@ def _provenance(job: Job) -> dict[str, Any]:
     provenance = record.record(job.record.recipe, sources)
     del provenance["recipe"]  # the layer stores it anyway
     return provenance
+
+
+def calibrated(job: Job) -> Recipe:
+    """Return a job's recipe with the layer's pixel size as a parameter of what is measured by it.
+
+    Parameters
+    ----------
+    job
+        A recipe on a layer.
+    """
+    images = recipe_images(
+        job.recipe, job.source.finest, job.inputs,
+        names=job.source.names, spatial=job.spatial,
+    ).measured_by(job.source.sizes)  # fmt: skip
+    return bind_recipe(job.recipe, images, Session()).calibrated_recipe
 
 
 def compute_shown(
@@ -279,7 +296,7 @@ class _JobRun:
             value = value.compute(scheduler="synchronous")
         if result.output is Output.SCALAR and np.size(value) == 1:
             value = np.asarray(value).item()
-        outcome = JobOutcome(result.output, value, result.number)
+        outcome = JobOutcome(result.output, value, result.number, spacing=result.spacing)
         if result.output in (Output.SCALAR, Output.VALUES):
             return outcome
         before = self._before()
@@ -417,11 +434,10 @@ class _JobRun:
     def _image(self) -> Image:
         """Return the layer's pixels with the layer's axes, scale and units."""
         from napari_tilewise.io.metadata.channels import of_samples
-        from napari_tilewise.io.metadata.units import unit_name
 
         source = self.job.source
-        inner = source.placement.inner
-        samples = len(source.shape) - len(inner.scale)
+        sizes = source.sizes
+        samples = len(source.shape) - len(sizes.scale)
         image = self._file_image
         if image is None:
             image, path = open_image(source.finest), source_location(source.finest)
@@ -432,8 +448,8 @@ class _JobRun:
         return replace(
             image,
             axes=source.names or default_axes(len(source.shape), is_rgb=source.is_rgb),
-            scale=(*map(float, inner.scale), *[1.0] * samples),
-            units=(*(unit_name(str(unit)) for unit in inner.units), *[None] * samples),
+            scale=(*sizes.scale, *[1.0] * samples),
+            units=(*sizes.units, *[None] * samples),
             channels=image.channels or (of_samples(source.shape[-1]) if source.is_rgb else ()),
             labels=source.is_labels,
             name=name,

@@ -92,7 +92,7 @@ class Job:
             paths = dict.fromkeys((self.source.path, self.record.source.path))
             named = (channels_in(path, names, self.source.shape) for path in paths if path)
             channels = next(filter(None, named), channels)
-        return _axes.AxisSelection(names, self.spatial, channels)
+        return _axes.AxisSelection(names, self.spatial, channels, self.source.sizes)
 
     def follow(self, cancel: threading.Event, listener: Listener | None) -> SessionRun:
         """List the job in the Runs panel.
@@ -197,6 +197,8 @@ class JobOutcome:
     """Versions, and descriptions of the images."""
     scalars: Mapping[str, Any] = field(default_factory=dict)
     """The numbers that the steps found on their way, such as thresholds, by name."""
+    spacing: tuple[float, ...] = ()
+    """The pixel size along the spatial axes by which a table is measured; empty: it has none."""
     measured: JobOutcome | None = None
     """For a table: the measured labels, if they are not the source."""
 

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from napari_tilewise._napari.jobs.job import Job, JobOutcome, LayerFrame
-    from napari_tilewise.types import Parameters
 
 
 def table_of(job: Job, outcome: JobOutcome) -> ObjectTable | None:
@@ -44,7 +43,7 @@ def table_of(job: Job, outcome: JobOutcome) -> ObjectTable | None:
         np.stack([columns[name] for name in boxes], axis=1) if is_located else None,
         _frames(frame, axes, list(columns)),
         over,
-        *_calibration(job, frame, params),
+        *_calibration(job, outcome),
         record.to_dict() if record.is_storable else {},
     )
 
@@ -84,16 +83,13 @@ def _frames(
     return {name: axes[axis] for name, axis in zip(names, looped, strict=False)}
 
 
-def _calibration(
-    job: Job, frame: LayerFrame | None, params: Parameters
-) -> tuple[tuple[float, ...], str]:
-    """Return the distances of pixels that were measured with, and their unit's symbol."""
-    spacing = params.get("spacing")
-    if frame is None or spacing is None:
+def _calibration(job: Job, outcome: JobOutcome) -> tuple[tuple[float, ...], str]:
+    """Return the pixel size by which a table was measured, and its unit's symbol."""
+    frame, spacing = outcome.frame, outcome.spacing
+    if frame is None or not spacing:
         return (), ""
-    distances = tuple(np.broadcast_to(np.asarray(spacing, float), len(frame.over)).tolist())
     units = job.source.placement.inner.units
     origin = frame.axes[frame.over[0]].origin
     unit = "" if origin is None else f"{units[origin]:~P}"
-    in_pixels = unit == "pixel" or set(distances) == {1.0}
-    return distances, "" if in_pixels else unit
+    in_pixels = unit == "pixel" or set(spacing) == {1.0}
+    return spacing, "" if in_pixels else unit

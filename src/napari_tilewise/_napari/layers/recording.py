@@ -13,13 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from napari.layers import Layer
 
-from napari_tilewise._napari.layers import (
-    calibration,
-    dimensions,
-    layer_record,
-    positions,
-    snapshot,
-)
+from napari_tilewise._napari.layers import dimensions, layer_record, positions, snapshot
 from napari_tilewise._napari.layers.layer_record import Origin, Record
 from napari_tilewise._napari.layers.snapshot import cropped, lies_on, limited
 from napari_tilewise.recipe import Recipe, Step
@@ -101,11 +95,7 @@ def applied_step(request: StepRequest, layer: Layer) -> AppliedStep:
     over = tuple(source.axis(i) for i in request.spatial if i != channel)
     if channel is not None:
         channel = None if channel == source.inserted else source.axis(channel)
-    params = {
-        **request.params,
-        **calibration.spacing(op, request.params, source, over),
-        **_channel(op, channel, len(source.shape)),
-    }
+    params = {**request.params, **_channel(op, channel, len(source.shape))}
     step = Step(
         op.name,
         without_defaults(op, params),

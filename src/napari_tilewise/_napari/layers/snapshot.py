@@ -13,7 +13,8 @@ from napari.layers import Image, Labels, Layer
 
 from napari_tilewise._napari.layers import dimensions, layer_record
 from napari_tilewise._napari.layers.placement import Placement
-from napari_tilewise.axes import ALPHA, RED_GREEN_BLUE, default_axes
+from napari_tilewise.axes import ALPHA, RED_GREEN_BLUE, PixelSizes, default_axes
+from napari_tilewise.io.metadata.units import unit_name
 from napari_tilewise.operations.spec.pixel_positions import Sampling
 
 if TYPE_CHECKING:
@@ -72,6 +73,13 @@ class Snapshot:
             # Samples always have a name, so that they are never a spatial axis.
             return default_axes(len(self.shape), is_rgb=True) if len(self.shape) < 6 else None
         return (*axes, "c")
+
+    @property
+    def sizes(self) -> PixelSizes:
+        """The pixel size along the axes of the arrays, samples left out."""
+        inner = self.placement.inner
+        units = tuple(unit_name(str(unit)) for unit in inner.units)
+        return PixelSizes(tuple(map(float, inner.scale)), units)
 
     @property
     def samples(self) -> tuple[str, ...]:

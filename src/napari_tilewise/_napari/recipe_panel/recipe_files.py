@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_tilewise._napari.jobs.compute import calibrated
 from napari_tilewise._napari.jobs.plan_dialog import PlanDialog
 from napari_tilewise._napari.layers import layer_file, layer_record, snapshot
 from napari_tilewise._napari.recipe_panel.stored_run import StoredRun
@@ -208,7 +209,7 @@ class RecipeFiles(QWidget):
         job = self._runs.job(draft, memo=False)
         layers = {} if draft is None else self._runs.images(draft)
         code = {name: image_code(layer, plain=plain) for name, layer in layers.items()}
-        return write_cell(job.recipe, code, plain=plain, axes=job.source.names)
+        return write_cell(calibrated(job), code, plain=plain, axes=job.source.names)
 
     def copy_script(self, *, plain: bool = False) -> None:
         """Copy the recipe to the clipboard as Python code that runs where it is pasted.

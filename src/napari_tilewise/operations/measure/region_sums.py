@@ -66,7 +66,9 @@ class RegionSums:
             for group in self.groups()
         )
 
-    def columns(self, name: str, *, is_exact: bool) -> list[np.ndarray] | None:
+    def columns(
+        self, name: str, *, is_exact: bool, spacing: Sequence[float] | None = None
+    ) -> list[np.ndarray] | None:
         """Return the columns of a property, by scikit-image's present name; None: not from sums.
 
         Parameters
@@ -75,21 +77,29 @@ class RegionSums:
             The property.
         is_exact
             Whether sums of intensities are exact, for all objects of the image.
+        spacing
+            Pixel size along each axis where it is not 1: sums of positions are not whole then.
         """
-        areas, lengths = self.areas.astype(float), np.diff(self.boxes)[..., 0].prod(axis=1)
+        pixels, lengths = self.areas.astype(float), np.diff(self.boxes)[..., 0].prod(axis=1)
+        areas = pixels
+        if spacing is not None and name in ("area", "area_bbox", "extent"):
+            size = np.prod(np.asarray(spacing, float))
+            areas, lengths = areas * size, lengths * size
         match name:
             case "label":
                 return [self.labels]
             case "bbox":
                 return [*self.boxes[..., 0].T, *self.boxes[..., 1].T]
-            case "area" | "num_pixels":
+            case "area":
                 return [areas]
+            case "num_pixels":
+                return [pixels]
             case "area_bbox":
                 return [lengths]
             case "extent":
                 return [areas / lengths]
             case "centroid":
-                return list(self.coordinates.T / areas)
+                return list(self.coordinates.T / areas) if spacing is None else None
         if self.intensities is None:
             return None
         sums, lowest, highest = self.intensities.T

@@ -19,6 +19,7 @@ from skimage.measure import regionprops_table
 
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.grid import Region, size, within
+from napari_tilewise.operations.measure.property_units import REGION_UNITS
 from napari_tilewise.operations.measure.region_sums import (
     RegionSums,
     reduce_region_sums,
@@ -28,6 +29,7 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.shared.stored_columns import ColumnWriter, row_groups
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    AsStep,
     AtOnce,
     Block,
     Call,
@@ -306,16 +308,12 @@ class _TableWriter:
 def _columns_of_sums(
     call: Call, sums: RegionSums, names: Sequence[str], has_intensity: bool
 ) -> Columns:
-    """Return the columns of those properties that follow from sums.
-
-    Areas and centroids in units other than pixels are left to scikit-image's own arithmetic.
-    """
-    if call["spacing"] is not None and np.any(np.asarray(call["spacing"]) != 1):
-        return {}
+    """Return the columns of those properties that follow from sums."""
+    spacing = _spacing(call)
     shape = (2,) * call.ndim
     intensity = np.zeros(shape, call.image_dtype("intensity_image")) if has_intensity else None
     sample = reach("measure._regionprops", "RegionProperties")(
-        (slice(0, 2),) * call.ndim, 1, np.ones(shape, int), intensity, False
+        (slice(0, 2),) * call.ndim, 1, np.ones(shape, int), intensity, False, spacing=spacing
     )
     aliases = reach("measure._regionprops", "PROPS")
     to_dict = reach("measure._regionprops", "_props_to_dict")
@@ -326,19 +324,54 @@ def _columns_of_sums(
         name: to_dict([sample], [name], call["separator"])
         for name in dict.fromkeys(names)
         if name not in extra
-        and first.columns(aliases.get(name, name), is_exact=is_exact) is not None
+        and first.columns(aliases.get(name, name), is_exact=is_exact, spacing=spacing) is not None
     }
     writer = _TableWriter(sums, sum(map(len, samples.values())))
     for group in sums.groups():
         columns: Columns = {}
         for name, keys in samples.items():
-            values = group.columns(aliases.get(name, name), is_exact=is_exact) or ()
+            property_name = aliases.get(name, name)
+            values = group.columns(property_name, is_exact=is_exact, spacing=spacing) or ()
             columns[name] = {
                 key: value.astype(column.dtype)
                 for (key, column), value in zip(keys.items(), values, strict=True)
             }
         writer.append(columns)
     return writer.columns()
+
+
+def _spacing(call: Call) -> tuple[float, ...] | None:
+    """Return the pixel size along each axis; None where it is 1."""
+    spacing = call["spacing"]
+    if spacing is None or np.all(np.asarray(spacing) == 1):
+        return None
+    return tuple(np.broadcast_to(np.asarray(spacing, float), call.ndim).tolist())
+
+
+def _scaled_centroids(
+    block: Block, objects: list[tuple[int, Region]], spacing: Sequence[float]
+) -> list[np.ndarray]:
+    """Return the centroids of objects in units: means of positions, added as scikit-image does.
+
+    It has a column of an object's positions along each axis, and NumPy adds up a column by pairs:
+    sums over tiles would have other last bits.
+    """
+    inside = np.nonzero(block.data)
+    labels = block.data[inside]
+    order = np.argsort(labels, kind="stable")
+    positions = np.stack(
+        [
+            (axis + part.start)[order] * size
+            for axis, part, size in zip(inside, block.region, spacing, strict=True)
+        ]
+    )
+    labels = labels[order]
+    numbers = np.array([label for label, _ in objects], labels.dtype)
+    first, last = (np.searchsorted(labels, numbers, side) for side in ("left", "right"))
+    return [
+        positions[:, start:stop].T.mean(axis=0)
+        for start, stop in zip(first.tolist(), last.tolist(), strict=True)
+    ]
 
 
 def _computed_columns(call: Call, sums: RegionSums, names: Sequence[str]) -> Passes[Columns]:
@@ -353,9 +386,25 @@ def _computed_columns(call: Call, sums: RegionSums, names: Sequence[str]) -> Pas
     del region
     to_dict = reach("measure._regionprops", "_props_to_dict")
 
+    spacing, scaled = _spacing(call), set[str]()
+    if spacing is not None:
+        aliases = reach("measure._regionprops", "PROPS")
+        extra = {function.__name__ for function in call["extra_properties"] or ()}
+        scaled = {n for n in names if aliases.get(n, n) == "centroid" and n not in extra}
+    others = [name for name in names if name not in scaled]
+
     def table(block: Block, objects: list[tuple[int, Region]]) -> Columns:
-        rows = [sample, *measure(block, objects)]
-        return {name: to_dict(rows, [name], call["separator"]) for name in names}
+        rows = [sample, *(measure(block, objects) if others else ())]
+        columns = {name: to_dict(rows, [name], call["separator"]) for name in others}
+        if spacing is not None and scaled:
+            points = np.array(_scaled_centroids(block, objects, spacing)).T
+            for name in scaled:
+                first = to_dict([sample], [name], call["separator"])
+                columns[name] = {
+                    key: np.append(value, points[axis])
+                    for axis, (key, value) in enumerate(first.items())
+                }
+        return columns
 
     keys = to_dict([sample], list(names), call["separator"])
     writer = _TableWriter(sums, len(keys))
@@ -489,6 +538,7 @@ OPERATIONS = (
             "spacing": SPECS["spacing"],
         },
         result=ResultSpec(output=Output.TABLE, shape=lambda call: None),
+        step=AsStep(calibration=REGION_UNITS),
         plan_of=_regionprops_table,
         **{**SHARED, "cost": replace(SHARED["cost"], numbers=OnDisk(), at_once=TABLE_AT_ONCE)},
         note="An object larger than a tile is read whole while it is measured.",

@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
     from napari_tilewise.grid import Halo
+    from napari_tilewise.operations.spec.calibration import Calibration
     from napari_tilewise.operations.spec.pixel_positions import Samplings
     from napari_tilewise.types import Array, DType, Parameters
 
@@ -379,6 +380,8 @@ class AsStep:
     radius: Callable[[Array, int], Array] | None = None
     """Where points are shown as blobs: their radii in pixels, from the columns behind the
     coordinates and the number of spatial axes."""
+    calibration: Calibration | None = None
+    """How a table is measured in the units of its image; None for what has none."""
 
 
 def tiled(call: Call) -> Tiles:
@@ -507,6 +510,13 @@ class Operation:
         output = result.output if result.output_of is None else result.output_of(call)
         part = Part(output, result.dtype(call), result.shape(call), result.channel(call))
         return checked_part(self.name, part, call)
+
+    @property
+    def moves_pixels(self) -> bool:
+        """Whether the axes of its result, or where pixels lie along them, are not the image's."""
+        result = self.result
+        is_same = result.shape is _same_shape and result.channel is same_channel
+        return not is_same or self.neighbourhood.sampling is not unmoved
 
     @property
     def takes_alpha(self) -> bool:

@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 HELPERS = tuple(function.__name__ for function in script_helpers.FUNCTIONS)
 RESERVED = (
     "args", "argparse", "columns", "csv", "destination", "file", "help", "keep_alpha", "ndim", "np",
-    "number", "read_alpha",
-    "ndi", "parser", "pickle", "plane", "read", "save", "ski", "source", "tifffile", "tw",
-    "value", "writer", "zarr", *HELPERS,
+    "number", "ndi", "parser", "pickle", "pixel_size", "plane", "read", "read_alpha", "save", "ski",
+    "source", "tifffile", "tw", "value", "writer", "zarr", *HELPERS,
 )  # fmt: skip
 """Names that variables must not have."""
 
@@ -180,6 +179,8 @@ class ScriptFrame:
         files = ", ".join(sorted(_OF_PACKAGE & names))
         if files and not self._plain:
             package.append(f"from napari_tilewise.io.script_io import {files}")
+        if "pixel_size" in names:
+            package.append("from napari_tilewise.runs.pixel_size import pixel_size")
         imported_inside = re.findall(r"^ +import (\w+)", code, re.MULTILINE)
         third_party += [
             f"import {x}" for x in ("tifffile", "zarr") if x in names and x not in imported_inside
@@ -206,7 +207,18 @@ class ScriptFrame:
             if name != variable:
                 arguments.append(f'dest="{variable}"')
             lines.append(lay_out(call("parser.add_argument", *arguments)))
+        if self._plain and self._measures:
+            about = "size of a pixel along each axis; in pixels unless given"
+            arguments = ['"--spacing"', 'nargs="+"', "type=float", f'help="{about}"']
+            lines.append(lay_out(call("parser.add_argument", *arguments)))
         return "\n".join([*lines, "args = parser.parse_args()"])
+
+    @property
+    def _measures(self) -> bool:
+        """Whether a step measures in units that the recipe does not set."""
+        steps = [self._recipe.steps[number] for number in self._recipe.running]
+        specs = [(step.op.step.calibration, step.parameters) for step in steps]
+        return any(spec and params.get(spec.parameter) is None for spec, params in specs)
 
     def _read(self, axes: str | None, alpha: ScriptAlpha, *, is_only_image: bool) -> str:
         """Return the code that reads the source, with the library for its suffix if known."""

@@ -23,7 +23,7 @@ from napari_tilewise.recipe.script.calls import (
     step_code,
     user_module,
 )
-from napari_tilewise.recipe.script.code import Code, call, lay_out, wrap
+from napari_tilewise.recipe.script.code import Code, Group, call, lay_out, literal, one_line, wrap
 from napari_tilewise.recipe.script.flow import ImageFlow
 from napari_tilewise.recipe.script.frame import RESERVED, ScriptAlpha, ScriptFrame
 from napari_tilewise.recipe.script.names import Variables, result_names
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from napari_tilewise.operations.spec.operation import Operation
     from napari_tilewise.recipe.graph import StepGraph
+    from napari_tilewise.recipe.step import Step
     from napari_tilewise.types import AxisNames, PathLike, SpatialAxes
 
 _ALL = -1
@@ -100,14 +101,19 @@ def write_cell(
     InvalidRecipe
         If a script cannot express the recipe.
     """
-    flow, steps, statements = _statements(recipe, None, axes, plain=plain)
+    flow, steps, statements = _statements(recipe, None, axes, plain=plain, is_cell=True)
     variables = {SOURCE: steps.source, **steps.inputs}
     code = {variables[name]: images[name] for name in variables}
     return ScriptFrame(recipe, flow, None, None, plain=plain).cell(statements, code, steps.result)
 
 
 def _statements(
-    recipe: StepGraph, spatial: SpatialAxes | None, axes: AxisNames | None, *, plain: bool
+    recipe: StepGraph,
+    spatial: SpatialAxes | None,
+    axes: AxisNames | None,
+    *,
+    plain: bool,
+    is_cell: bool = False,
 ) -> tuple[ImageFlow, _Steps, list[str]]:
     """Return the images of a recipe, and the statements of its steps."""
     to_data(recipe.steps, recipe.inputs, images=True)  # refuses images and functions
@@ -116,7 +122,7 @@ def _statements(
         _check_home(number, recipe.steps[number].op)
     spatial_axes = spatial if spatial is None or isinstance(spatial, str) else tuple(spatial)
     flow = ImageFlow(recipe, _axes.parse(axes, len(axes)) if axes else None, spatial_axes)
-    steps = _Steps(recipe, flow, plain=plain)
+    steps = _Steps(recipe, flow, plain=plain, is_cell=is_cell)
     return flow, steps, [line for number in recipe.running for line in steps.statements(number)]
 
 
@@ -129,13 +135,26 @@ def _check_home(number: int, operation: Operation) -> None:
         )
 
 
+def _as_literal(step: Step, links: Mapping[str, Link]) -> Code:
+    """Return the code of a step as `Recipe` takes it: what a script needs for its pixel size."""
+    if len(links) > 1:
+        raise InvalidRecipe(
+            f"{step.operation} moves the pixels by another image, so that a script does not know "
+            "the pixel size after it: set spacing in the step that measures."
+        )
+    return Group("(", (literal(step.operation), literal(dict(step.parameters))), ")")
+
+
 class _Steps:
     """The statements of a recipe's steps, and the variables of their results."""
 
-    def __init__(self, recipe: StepGraph, flow: ImageFlow, *, plain: bool) -> None:
+    def __init__(
+        self, recipe: StepGraph, flow: ImageFlow, *, plain: bool, is_cell: bool = False
+    ) -> None:
         self._recipe = recipe
         self._flow = flow
         self._plain = plain
+        self._is_cell = is_cell
         self._variables = Variables(RESERVED)
         self.inputs = {name: self._variables.new(name) for name in recipe.inputs}
         self.source = self._variables.new("image", "source_image")
@@ -286,11 +305,40 @@ class _Steps:
         first = self._recipe.steps[number].first
         image = image or self._image(links[first])
         further = {role: self._channels_last(number, role) for role in links if role != first}
+        further |= self._pixel_size(number)
         if self._plain or not needs_apply(work):
             expression = function_call(work.operation, image, further, work.params)
         else:
             expression = apply_call(work, image, further)
         return step_code(work.operation, image, expression)
+
+    def _pixel_size(self, number: int) -> dict[str, str]:
+        """Return the argument by which a table is measured, where the recipe does not set it.
+
+        A plain script does not know the pixel size of a file; who runs it says so.
+        """
+        step = self._recipe.steps[number]
+        spec = self._flow.steps[number].operation.step.calibration
+        if self._is_cell or spec is None or step.parameters.get(spec.parameter) is not None:
+            return {}
+        if self._plain:
+            return {spec.parameter: "args.spacing"}
+        link = self._recipe.links[number][step.first]
+        steps: list[Code] = []
+        while link.step is not None:
+            before = self._recipe.steps[link.step]
+            if before.op.as_step().moves_pixels:
+                steps.insert(0, _as_literal(before, self._recipe.links[link.step]))
+            link = self._recipe.links[link.step][before.first]
+        if link.input != SOURCE:
+            return {}
+        view = self._flow.steps[number].view
+        arguments: list[Code] = ["args.source", *steps]
+        if view.axes is not None:
+            arguments.append(wrap("axes=", literal("".join(self._flow.source.axes or ())), ""))
+        if view.spatial is not None:
+            arguments.append(wrap("spatial=", literal(view.spatial), ""))
+        return {spec.parameter: one_line(call("pixel_size", *arguments))}
 
     def _channels_last(self, number: int, role: str) -> str:
         """Return the code of a further image, its channels last where the first image has none."""
@@ -325,6 +373,7 @@ class _Steps:
                         f"Step {number + 1} ({op.name}) takes {role} with its channels plane by "
                         "plane: a plain script cannot do that. Export the tiled script."
                     )
+        further |= self._pixel_size(number)
         params = dict(work.params)
         if op.channel is not None and op.channel in params:
             params[op.channel] = work.view.channel

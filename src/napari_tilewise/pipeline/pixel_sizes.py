@@ -1,0 +1,160 @@
+"""Tables in the units of their image: they are measured by the size of its pixels.
+
+Every way to run a step goes through here: layers, runs, batches and recipes measure alike. A value
+that the caller sets goes first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_tilewise.axes import PixelSizes
+from napari_tilewise.io.metadata.units import converted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from napari_tilewise.engine.result_axes import ResultAxis
+    from napari_tilewise.io.image import Image
+    from napari_tilewise.io.plain_data import MetadataDict
+    from napari_tilewise.operations.spec.binding import BoundParameters
+    from napari_tilewise.operations.spec.operation import Operation
+
+
+def stated_sizes(image: Image) -> PixelSizes | None:
+    """Return the pixel sizes that an image states; None without units and sizes other than 1.
+
+    Such an image is measured in pixels, even where it is resampled before.
+
+    Parameters
+    ----------
+    image
+        An open image.
+    """
+    is_stated = any(image.units) or any(size != 1 for size in image.scale)
+    return PixelSizes(image.scale, image.units) if is_stated else None
+
+
+@dataclass(frozen=True)
+class MeasuredIn:
+    """The pixel size by which a table is measured, and its unit."""
+
+    operation: Operation
+    params: BoundParameters
+    """The step's parameters, defaults and the pixel size included."""
+    spacing: tuple[float, ...]
+    """The size of a pixel along each spatial axis."""
+    unit: str | None = None
+    """Its OME-Zarr name; None for pixels, or an unknown unit."""
+
+    def units(self, columns: Iterable[str]) -> dict[str, str]:
+        """Return the unit of each column that has one, such as ``micrometer^2``.
+
+        Parameters
+        ----------
+        columns
+            Names of columns.
+        """
+        spec = self.operation.step.calibration
+        if spec is None or self.unit is None:
+            return {}
+        powers = {name: spec.power(name, len(self.spacing), self.params) for name in columns}
+        return {
+            name: self.unit if power == 1 else f"{self.unit}^{power}"
+            for name, power in powers.items()
+            if power
+        }
+
+    def __str__(self) -> str:
+        """Return the pixel size as text."""
+        if self.unit is None and set(self.spacing) == {1.0}:
+            return "in pixels"
+        sizes = " x ".join(f"{size:g}" for size in self.spacing)
+        return f"with pixels of {sizes} {self.unit or ''}".strip()
+
+    def to_dict(self, columns: Iterable[str]) -> MetadataDict:
+        """Return what a record says, as plain data.
+
+        Parameters
+        ----------
+        columns
+            Names of the table's columns.
+        """
+        return {"spacing": list(self.spacing), "units": self.units(columns)}
+
+
+def measured_in(
+    operation: Operation,
+    params: BoundParameters,
+    axes: Sequence[ResultAxis | None],
+    sizes: PixelSizes | None,
+) -> MeasuredIn | None:
+    """Return by which pixel size an operation measures; None for one that has no such parameter.
+
+    Lengths are in the unit of the first of the axes.
+
+    Parameters
+    ----------
+    operation
+        Any operation.
+    params
+        Its parameters, defaults included.
+    axes
+        The spatial axes of the image that it measures, with respect to the one with the sizes;
+        None where that is unknown.
+    sizes
+        The pixel sizes of that image, if they are known.
+
+    Raises
+    ------
+    InvalidParameter
+        For a property that scikit-image does not measure with such pixels.
+    """
+    spec = operation.step.calibration
+    if spec is None:
+        return None
+    given, found = params[spec.parameter], spacing_along(axes, sizes)
+    if given is not None:
+        spacing = tuple(np.broadcast_to(np.asarray(given, float), len(axes)).tolist())
+        unit = None if found is None or set(spacing) == {1.0} else found[1]
+        return MeasuredIn(operation, params, spacing, unit)
+    if found is None:
+        return MeasuredIn(operation, params, (1.0,) * len(axes))
+    spacing, unit = found
+    if set(spacing) != {1.0}:
+        spec.check(operation.name, params, spacing)
+        params = params | {spec.parameter: spacing}
+    return MeasuredIn(operation, params, spacing, unit)
+
+
+def spacing_along(
+    axes: Sequence[ResultAxis | None], sizes: PixelSizes | None
+) -> tuple[tuple[float, ...], str | None] | None:
+    """Return the pixel size along axes, and the first's unit; None where it is not known.
+
+    Parameters
+    ----------
+    axes
+        Axes with respect to the image that has the sizes; None for those of another.
+    sizes
+        The pixel sizes of that image, if they are known.
+    """
+    if sizes is None:
+        return None
+    found: list[tuple[float, str | None]] = []
+    for axis in axes:
+        if axis is None or axis.origin is None or axis.sampling is None:
+            return None
+        if axis.origin >= len(sizes.scale):
+            return None  # samples, which have no length
+        size = abs(sizes.scale[axis.origin] * axis.sampling.step)
+        found.append((float(size), sizes.units[axis.origin]))
+    first = found[0][1]
+    lengths = [converted(size, unit, first) for size, unit in found]
+    spacing = tuple(
+        size if length is None else length for (size, _), length in zip(found, lengths, strict=True)
+    )
+    return spacing, None if None in lengths else first
