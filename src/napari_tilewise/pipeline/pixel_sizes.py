@@ -116,14 +116,16 @@ def measured_in(
     spec = operation.step.calibration
     if spec is None:
         return None
-    given, found = params[spec.parameter], spacing_along(axes, sizes)
-    if given is not None:
-        spacing = tuple(np.broadcast_to(np.asarray(given, float), len(axes)).tolist())
-        unit = None if found is None or set(spacing) == {1.0} else found[1]
+    requested, stated = params[spec.parameter], spacing_along(axes, sizes)
+    if requested is not None:
+        if np.size(requested) not in (1, len(axes)):
+            return None  # refused when it is bound to the image
+        spacing = tuple(np.broadcast_to(np.asarray(requested, float), len(axes)).tolist())
+        unit = None if stated is None or set(spacing) == {1.0} else stated[1]
         return MeasuredIn(operation, params, spacing, unit)
-    if found is None:
+    if stated is None:
         return MeasuredIn(operation, params, (1.0,) * len(axes))
-    spacing, unit = found
+    spacing, unit = stated
     if set(spacing) != {1.0}:
         spec.check(operation.name, params, spacing)
         params = params | {spec.parameter: spacing}
@@ -144,17 +146,18 @@ def spacing_along(
     """
     if sizes is None:
         return None
-    found: list[tuple[float, str | None]] = []
+    lengths: list[tuple[float, str | None]] = []
     for axis in axes:
         if axis is None or axis.origin is None or axis.sampling is None:
             return None
         if axis.origin >= len(sizes.scale):
             return None  # samples, which have no length
         size = abs(sizes.scale[axis.origin] * axis.sampling.step)
-        found.append((float(size), sizes.units[axis.origin]))
-    first = found[0][1]
-    lengths = [converted(size, unit, first) for size, unit in found]
+        lengths.append((float(size), sizes.units[axis.origin]))
+    first = lengths[0][1]
+    in_first = [converted(size, unit, first) for size, unit in lengths]
     spacing = tuple(
-        size if length is None else length for (size, _), length in zip(found, lengths, strict=True)
+        size if length is None else length
+        for (size, _), length in zip(lengths, in_first, strict=True)
     )
-    return spacing, None if None in lengths else first
+    return spacing, None if None in in_first else first
