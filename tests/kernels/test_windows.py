@@ -96,6 +96,7 @@ def test_bands_in_threads(
 ) -> None:
     """Bands of any length give what the whole image does."""
     monkeypatch.setattr(threads, "_BAND", 200)
+    monkeypatch.setattr(threads, "_FURTHER_BAND", 200)
     rng = np.random.default_rng([11, len(dtype)])
     with threads.several_threads(2):
         for trial in range(8):
@@ -116,6 +117,7 @@ def test_bands_in_threads(
 
 def test_parts_that_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threads, "_BAND", 1)
+    monkeypatch.setattr(threads, "_FURTHER_BAND", 1)
     done = []
 
     def work(begin: int, end: int) -> int:

@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from napari_tilewise.engine.images.prepared_calls import is_plain, prepare_call
+from napari_tilewise.engine.images.prepared_calls import (
+    FEW_BYTES,
+    is_plain,
+    is_plain_list,
+    prepare_call,
+)
 from napari_tilewise.engine.one_tile import results_of_one_tile
 from napari_tilewise.engine.system.machine import available_memory, processors
 from napari_tilewise.errors import OperationFailed, TilewiseError
@@ -24,10 +29,11 @@ from napari_tilewise.grid import format_region
 from napari_tilewise.operations.shared.whole import whole
 from napari_tilewise.operations.spec.operation import tiled
 from napari_tilewise.operations.spec.parameters import Number, OtherImage, is_image
-from napari_tilewise.operations.spec.substitution import accepts, kernel_for
+from napari_tilewise.operations.spec.substitution import accepts, is_finite, kernel_for
 from napari_tilewise.types import native_dtype, with_dtype
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from contextlib import AbstractContextManager
 
     from napari_tilewise.operations.spec.adapter import Function
@@ -111,37 +117,55 @@ def _raise_refusal(bound: _Bound, error: Exception) -> None:
 
 def _prepare(bound: _Bound, params: Parameters, images: Parameters) -> None:
     """Prepare later calls, if the function was all that this one needed."""
-    if not bound.is_small or bound.has_arrays or bound.has_kernel_for_many or bound.more_bytes:
+    if not bound.is_small or bound.has_kernel_for_many or bound.more_bytes:
         return
     further = [name for name, image in images.items() if image is not None]
     if any(images[name] is not params[name] for name in further):
         return  # copied, to be contiguous or of this machine's data type
-    if any(isinstance(params[name], np.ndarray) and name not in further for name in params):
-        return
-    keywords = {**bound.call.keywords, **images}
+    arrays = [name for name in params if isinstance(params[name], np.ndarray)]
+    if len(arrays) > len(further) and not bound.has_arrays:
+        return  # not among what later calls are found by
+    function, keywords = (
+        bound.function,
+        {**_keywords(bound), **dict.fromkeys(set(images) - set(further))},
+    )
+    is_checked = bound.is_counted or bound.is_finite or prod(bound.call.shape) > SMALL
 
     def run(image: Array, params: Parameters) -> tuple[Value] | None:
         others = {name: params[name] for name in further}
-        if not _pays(bound, image, others):
+        if is_checked and not _pays(bound, image, others):
             return None
+        own = _with_own_values(keywords) if bound.has_arrays else keywords
         try:
-            result = bound.function(image, **{**keywords, **others})
+            result = function(image, **own, **others)
         except Exception as error:
             _raise_refusal(bound, error)
             raise
         return _as_declared(bound, image, result)
 
-    prepare_call(bound.call, params, run)
+    prepare_call(bound.call, params, further, run)
 
 
 def _by_function(bound: _Bound, pixels: Array, images: Parameters) -> Value:
     """Return what the function, or the kernel that stands for it, makes of the image."""
     # What `_pays` found a kernel to accept, which may look at every pixel, is not asked again.
     function = bound.function if bound.is_small else kernel_for(bound.path).run
-    keywords = bound.call.keywords
+    keywords = _keywords(bound)
     if bound.has_arrays:
-        keywords = _with_own_arrays(keywords)
+        keywords = _with_own_values(keywords)
     return function(pixels, **keywords, **images)
+
+
+def _keywords(bound: _Bound) -> Parameters:
+    """Return the parameters as the function takes them.
+
+    scikit-image moves the axis of the channels to the end and back, unless it is -1.
+    """
+    call, name = bound.call, bound.call.operation.channel
+    is_own = bound.is_small and bound.function is call.operation.raw_function
+    if is_own and name in call.keywords and call.channel_axis == len(call.shape) - 1:
+        return {**call.keywords, name: -1}
+    return call.keywords
 
 
 def _by_passes(bound: _Bound, pixels: Array, images: Parameters) -> tuple[Value] | None:
@@ -150,7 +174,7 @@ def _by_passes(bound: _Bound, pixels: Array, images: Parameters) -> tuple[Value]
     call = bound.call
     if images or bound.has_arrays:
         # Passes may look at the pixels of further images, where what is bound is a description.
-        call = replace(call, params={**_with_own_arrays(call.params), **images})
+        call = replace(call, params={**_with_own_values(call.params), **images})
     results = results_of_one_tile(call, pixels, sources, bound.parts)
     if results is None:
         return None
@@ -180,7 +204,7 @@ class _Bound(NamedTuple):
     has_kernel_for_many: bool
     """Whether a kernel may, and the pixels are so many that it uses every processor."""
     has_arrays: bool
-    """Whether arrays of later calls, too, are among the parameters."""
+    """Whether arrays or lists of later calls, too, are among the parameters."""
     more_bytes: int
     """Bytes that parameters take where the size of the image does not tell, if they are many."""
     is_one_tile: bool
@@ -199,10 +223,6 @@ class _Bound(NamedTuple):
         return f"skimage.{self.call.operation.name}"
 
 
-FEW_BYTES = 2**12
-"""Of an array, such as a footprint, by whose items what was bound is found again."""
-
-
 @dataclass(frozen=True)
 class _ImageDescription:
     """What checks see of a further image."""
@@ -213,6 +233,12 @@ class _ImageDescription:
     @property
     def ndim(self) -> int:
         return len(self.shape)
+
+
+class _SmallList(NamedTuple):
+    """A list by its items."""
+
+    items: tuple[Value, ...]
 
 
 class _SmallArray(NamedTuple):
@@ -231,15 +257,15 @@ def _bound(operation: Operation, image: Array, params: Parameters) -> _Bound:
         try:
             return _bound_before(operation, image.shape, dtype, values)
         except Exception:
-            if all(text == repr(value) for _, text, value in values):
+            if all(is_plain(value) for _, _, value in values):
                 raise
     return _bind(operation, image.shape, dtype, params)
 
 
-def _with_own_arrays(params: Parameters) -> dict[str, Value]:
-    """Return parameters with arrays of their own: a result may hold them, and its owner write."""
+def _with_own_values(params: Parameters) -> dict[str, Value]:
+    """Return parameters with arrays and lists of their own: a result may hold them."""
     return {
-        name: value.copy() if isinstance(value, np.ndarray) else value
+        name: value.copy() if isinstance(value, np.ndarray | list) else value
         for name, value in params.items()
     }
 
@@ -264,6 +290,8 @@ def _described(operation: Operation, name: str, value: Value) -> tuple[str, Valu
     # 1, 1.0 and True are equal, and 0.0 and -0.0 are: their texts are not.
     if is_plain(value):
         return (repr(value), value) if name in operation.specs else ("", None)
+    if is_plain_list(value):
+        return (repr(value), _SmallList(tuple(value))) if name in operation.specs else ("", None)
     if type(value) is not np.ndarray or name not in operation.specs:
         return "", None
     if value.ndim and is_image(operation.specs[name], value):
@@ -280,15 +308,16 @@ def _bound_before(
     dtype: DType,
     values: tuple[tuple[str, str, Value], ...],
 ) -> _Bound:
-    params = {
-        name: np.frombuffer(value.items, value.dtype).reshape(value.shape).copy()
-        if isinstance(value, _SmallArray)
-        else value
-        for name, _, value in values
-    }
+    params = {name: _from_description(value) for name, _, value in values}
     bound = _bind(operation, shape, dtype, params)
-    has_arrays = any(isinstance(value, np.ndarray) for value in bound.call.params.values())
-    return bound._replace(has_arrays=has_arrays)
+    own = any(isinstance(value, np.ndarray | list) for value in bound.call.params.values())
+    return bound._replace(has_arrays=own)
+
+
+def _from_description(value: Value) -> Value:
+    if isinstance(value, _SmallArray):
+        return np.frombuffer(value.items, value.dtype).reshape(value.shape).copy()
+    return list(value.items) if isinstance(value, _SmallList) else value
 
 
 def _bind(operation: Operation, shape: tuple[int, ...], dtype: DType, params: Parameters) -> _Bound:
@@ -374,8 +403,6 @@ def _may_pay(operation: Operation, pixels: int) -> bool:
 
 def _takes_small(operation: Operation, pixels: int) -> bool:
     """Return whether the function itself may get an image whole: no plan checks it before."""
-    if operation.result.split is not None:
-        return False
     most = operation.cost.at_once.function
     return pixels <= (max(most, SMALL) if operation.plan_of in (tiled, whole) else most)
 
@@ -391,12 +418,13 @@ def _has_kernel(operation: Operation, pixels: int) -> bool:
 
 def _pays(bound: _Bound, pixels: Array, images: Parameters) -> bool:
     """Return whether a kernel stands for the function, or the image is small; the pixels suit."""
-    if bound.is_counted and not all(map(_has_few_levels, (pixels, *images.values()))):
+    several = (pixels, *images.values())
+    if bound.is_counted and not all(map(_has_few_levels, several)):
         return False
     operation = bound.call.operation
     if bound.is_small:
-        suits = not bound.is_finite or all(map(_has_numbers, (pixels, *images.values())))
-        return suits and _fits(operation.cost, pixels)
+        suits = not bound.is_finite or all(map(_has_numbers, several))
+        return suits and (pixels.size <= SMALL or _fits(operation.cost, pixels))
     # A kernel says itself whether it knows NaN and infinity.
     if not bound.has_kernel or not accepts(bound.path, pixels, **bound.call.keywords, **images):
         return False
@@ -413,7 +441,7 @@ def _fits(cost: Cost, pixels: Array, copies: int | None = None) -> bool:
 
 def _has_numbers(image: Array | None) -> bool:
     """Return whether an image holds neither NaN nor infinity."""
-    return image is None or image.dtype.kind != "f" or bool(np.isfinite(image).all())
+    return image is None or is_finite(image)
 
 
 def _has_few_levels(image: Array | None) -> bool:
@@ -443,7 +471,10 @@ def _is_padded(operation: Operation, keywords: Parameters, longest: int) -> bool
 
 def _as_declared(bound: _Bound, image: Array, result: Value) -> tuple[Value] | None:
     """Return the result as tiles would give it; None where the declaration is of another form."""
-    varies = bound.call.operation.result.dtype_varies
+    operation = bound.call.operation
+    varies = operation.result.dtype_varies
+    if operation.result.split is not None:
+        return _images_as_declared(operation.result.split, bound.parts[0], image, result)
     if not bound.is_tuple:
         (part,) = bound.parts
         if type(result) is np.ndarray and result.base is None and result is not image:
@@ -455,6 +486,17 @@ def _as_declared(bound: _Bound, image: Array, result: Value) -> tuple[Value] | N
         return None
     pairs = zip(bound.parts, result, strict=True)
     return (tuple(_part_as_declared(part, image, item, varies=varies) for part, item in pairs),)
+
+
+def _images_as_declared(
+    split: Callable[[Iterable[Array]], Value], part: Part, image: Array, result: Value
+) -> tuple[Value] | None:
+    """Return several images of one kind, which are declared as one with a further axis."""
+    axis, shape = part.channel or 0, list(part.shape or ())
+    count = shape.pop(axis)
+    if len(result) != count or any(np.shape(item) != tuple(shape) for item in result):
+        return None
+    return (split(_part_as_declared(part, image, item, varies=False) for item in result),)
 
 
 def _part_as_declared(part: Part, image: Array, result: Value, *, varies: bool) -> Value:

@@ -131,13 +131,12 @@ def is_moderate(image: np.ndarray, limit: float = 1e30) -> bool:
 def _unusual(image: np.ndarray, limit: float) -> int:
     if image.dtype.kind != "f":
         return 0
-    pixels = contiguous(image).ravel()
+    pixels = contiguous(image).reshape(-1)
+    code = type_code(pixels.dtype)
 
     def unusual(begin: int, end: int) -> int:
-        answer = np.zeros(1, np.int64)
-        call(
-            "unusual", pixels[begin:end], type_code(pixels.dtype), end - begin, float(limit), answer
-        )
+        answer = np.empty(1, np.int64)
+        call("unusual", pixels[begin:end], code, end - begin, float(limit), answer)
         return int(answer[0])
 
     return reduce(or_, in_bands(unusual, pixels.size, pixels.size))

@@ -120,23 +120,41 @@ def call(name: str, *args: Any) -> None:
         When kernels are off, or do not know one of the data types.
     """
     chosen = level()
-    library = None if chosen is None else _load(chosen)
-    if library is None:
+    function = None if chosen is None else _function(chosen, name)
+    if function is None:
         raise RuntimeError("Kernels are off: ask Kernel.accepts before calling one.")
-    status = library[f"tilewise_{name}"](*map(_argument, args))
+    status = function(*map(_argument, args))
     if status == _NO_MEMORY:
         raise MemoryError(f"The kernel {name} could not allocate its scratch memory.")
     if status:
         raise RuntimeError(f"The kernel {name} does not know these data types: status {status}.")
 
 
+@cache
+def _function(level: str, name: str) -> Any:
+    """Return a function of a library, or None without the library: looking it up takes time."""
+    library = _load(level)
+    return None if library is None else library[f"tilewise_{name}"]
+
+
+_NOTHING = ctypes.c_void_p(None)
+
+
 def _argument(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
+    """Return what C is passed; the types that most arguments have are looked at first."""
+    kind = type(value)
+    if kind is int:
+        return ctypes.c_int64(value)
+    if kind is np.ndarray:
         if not value.flags.c_contiguous:
             raise ValueError("A kernel needs C-contiguous arrays.")
-        return ctypes.c_void_p(value.ctypes.data)
+        return ctypes.c_void_p(value.__array_interface__["data"][0])
+    if kind is float:
+        return ctypes.c_double(value)
     if value is None:
-        return ctypes.c_void_p(None)
-    if isinstance(value, float | np.floating):
+        return _NOTHING
+    if isinstance(value, np.ndarray):
+        return _argument(value.view(np.ndarray))
+    if isinstance(value, np.floating):
         return ctypes.c_double(float(value))
     return ctypes.c_int64(int(value))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -20,10 +22,35 @@ _PIECE = 2**15
 
 _BAND = 2**17
 """Pixels that are worth handing out."""
+_FURTHER_BAND = 2**20
+"""Pixels that are worth a band, where every thread has one."""
 _BANDS = 4
-"""Bands for each thread: one that others delay leaves some to the rest."""
+"""Bands for each thread at most: one that others delay leaves some to the rest."""
 
 _COUNT: ContextVar[int] = ContextVar("threads", default=1)
+
+
+class _Helpers:
+    """Threads that wait for parts: to start one takes longer than a small part itself.
+
+    They are there from the first use on; a process that was forked starts its own.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pool: ThreadPoolExecutor | None = None
+        self._count = self._process = 0
+
+    def submit(self, work: Callable[[], None], count: int) -> list[Future[None]]:
+        """Call a function in so many threads, which none of them waits for another in."""
+        with self._lock:
+            if self._pool is None or self._count < count or self._process != os.getpid():
+                self._pool = ThreadPoolExecutor(count, thread_name_prefix="tilewise-kernels")
+                self._count, self._process = count, os.getpid()
+            return [self._pool.submit(work) for _ in range(count)]
+
+
+_HELPERS = _Helpers()
 
 
 @contextmanager
@@ -66,11 +93,15 @@ def run_parts(parts: Sequence[Callable[[], T]]) -> list[T]:
                 return
             results[number] = part()
 
-    with ThreadPoolExecutor(count - 1) as pool:
-        others = [pool.submit(work) for _ in range(count - 1)]
+    others = _HELPERS.submit(work, count - 1)
+    try:
         with several_threads(1):
             work()
-    for other in others:
+    finally:
+        waiting.clear()  # where a part failed; else there are none
+        started = [other for other in others if not other.cancel()]
+        wait(started)
+    for other in started:
         other.result()
     return [results[number] for number in range(len(parts))]
 
@@ -87,8 +118,10 @@ def in_bands(function: Callable[[int, int], T], length: int, size: int) -> list[
     size
         Number of pixels.
     """
-    count = min(length, size // _BAND, _BANDS * _COUNT.get()) if _COUNT.get() > 1 else 1
-    bounds = [length * number // max(1, count) for number in range(max(1, count) + 1)]
+    threads = _COUNT.get()
+    several = max(threads, min(_BANDS * threads, size // _FURTHER_BAND))
+    count = max(1, min(length, size // _BAND, several)) if threads > 1 else 1
+    bounds = [length * number // count for number in range(count + 1)]
     return run_parts([partial(function, *pair) for pair in pairwise(bounds)])
 
 

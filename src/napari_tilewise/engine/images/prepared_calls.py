@@ -13,13 +13,18 @@ import numpy as np
 from napari_tilewise.errors import TilewiseError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from napari_tilewise.operations.spec.operation import Call
     from napari_tilewise.types import Array, DType, Parameters, Value
 
 PLAIN = frozenset({int, float, str, bool, type(None)})
 """Types of parameters that cannot be written into, and whose texts tell their values."""
+FEW_BYTES = 2**12
+"""Of an array, such as a footprint, by whose items a call is found again."""
+FEW_ITEMS = 64
+"""Of a list."""
+NO_NAMES: frozenset[str] = frozenset()
 MOST = 256
 """Calls that are prepared at a time."""
 
@@ -34,6 +39,8 @@ class _Prepared(NamedTuple):
 
 
 _prepared: dict[tuple[str, tuple[int, ...], DType, str], _Prepared] = {}
+_images: dict[str, frozenset[str]] = {}
+"""Names of the parameters of each operation that were further images of a prepared call."""
 
 
 def computed_as_before(name: str, image: Array, params: Parameters) -> tuple[Value] | None:
@@ -48,7 +55,7 @@ def computed_as_before(name: str, image: Array, params: Parameters) -> tuple[Val
     params
         The operation's parameters, not yet checked.
     """
-    text = _text(params)
+    text = _text(params, _images.get(name, NO_NAMES))
     if text is None:
         return None
     prepared = _prepared.get((name, image.shape, image.dtype, text))
@@ -62,7 +69,7 @@ def computed_as_before(name: str, image: Array, params: Parameters) -> tuple[Val
         return None
 
 
-def prepare_call(call: Call, params: Parameters, run: Run) -> None:
+def prepare_call(call: Call, params: Parameters, further: Sequence[str], run: Run) -> None:
     """Prepare calls of the same name, shape, data type and parameters; none where those are long.
 
     Parameters
@@ -71,16 +78,23 @@ def prepare_call(call: Call, params: Parameters, run: Run) -> None:
         The bound operation.
     params
         Its parameters, as they were passed.
+    further
+        Names of those that are further images, of which later calls have others of the same shape
+        and data type. Other arrays are found again by their items.
     run
-        Computes the result of contiguous images. Arrays among the parameters are further images,
-        which later calls have others of, of the same shape and data type.
+        Computes the result of contiguous images.
     """
-    text = _text(params)
+    name = call.operation.name
+    images = _images.get(name, NO_NAMES).union(further)
+    if any(type(params.get(key)) is np.ndarray for key in images.difference(further)):
+        return  # an image at other times: its form would not tell it from another array
+    text = _text(params, images)
     if text is None:
         return
     if len(_prepared) >= MOST:
         _prepared.clear()
-    _prepared[call.operation.name, call.shape, call.dtype, text] = _Prepared(run, call.dtype)
+    _images[name] = images
+    _prepared[name, call.shape, call.dtype, text] = _Prepared(run, call.dtype)
 
 
 def is_plain(value: Any) -> bool:
@@ -95,7 +109,18 @@ def is_plain(value: Any) -> bool:
     return kind in PLAIN or (kind is tuple and all(type(item) in PLAIN for item in value))
 
 
-def _text(params: Parameters) -> str | None:
+def is_plain_list(value: Any) -> bool:
+    """Return whether a parameter is a short list whose text tells its items.
+
+    Parameters
+    ----------
+    value
+        As it was passed.
+    """
+    return type(value) is list and len(value) <= FEW_ITEMS and all(map(is_plain, value))
+
+
+def _text(params: Parameters, images: frozenset[str]) -> str | None:
     """Return a text that other parameters do not have; None where there is no short one.
 
     1, 1.0 and True are equal, and 0.0 and -0.0 are: their texts are not.
@@ -104,14 +129,18 @@ def _text(params: Parameters) -> str | None:
         return ""
     if all(map(is_plain, params.values())):
         return repr(dict(params))
-    texts = [f"{name}={_text_of(value)}" for name, value in params.items()]
+    texts = [f"{name}={_text_of(value, name in images)}" for name, value in params.items()]
     return None if any(text.endswith("=") for text in texts) else ", ".join(texts)
 
 
-def _text_of(value: Value) -> str:
+def _text_of(value: Value, is_image: bool) -> str:
     """Return a text of a parameter: of an image, its form; empty where there is none."""
-    if is_plain(value):
+    if is_plain(value) or is_plain_list(value):
         return repr(value)
     if type(value) is not np.ndarray or not value.flags.c_contiguous:
         return ""
-    return f"<{value.dtype.byteorder}{value.dtype.char} {value.shape}>"
+    if is_image:
+        return f"<{value.dtype.byteorder}{value.dtype.char} {value.shape}>"
+    if value.nbytes > FEW_BYTES or value.dtype.kind not in "buif":
+        return ""
+    return f"<{value.dtype.byteorder}{value.dtype.char} {value.shape} {value.tobytes().hex()}>"

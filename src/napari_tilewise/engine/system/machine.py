@@ -123,10 +123,10 @@ def _limit(folder: Path, limit: str, use: str, cached: str) -> tuple[int, int] |
     """Return a cgroup's limit and what is used of it; None where there is none."""
     try:
         most = (folder / limit).read_text().strip()
+        if most == "max" or int(most) >= UNLIMITED:
+            return None  # nothing else is read then
         used = int((folder / use).read_text())
         stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
     except OSError:
-        return None
-    if most == "max" or int(most) >= UNLIMITED:
         return None
     return int(most), used - int(stat.get(cached, 0))

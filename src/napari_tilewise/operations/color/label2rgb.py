@@ -33,6 +33,7 @@ from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     PER_PIXEL,
     AsStep,
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -241,7 +242,11 @@ OPERATIONS = (
         step=AsStep(samples=RED_GREEN_BLUE),
         plan_of=_plan,
         limits=Limits(check=_check),
-        cost=Cost(numbers=PER_PIXEL, memory=17.0),
+        cost=Cost(
+            numbers=PER_PIXEL,
+            memory=17.0,
+            at_once=AtOnce(function=2**16, finite=True, counted=True),
+        ),
         note="The channels of `image` must be its last axis. Labels that are NaN or infinite are "
         "refused.",
     ),

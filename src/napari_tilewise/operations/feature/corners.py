@@ -16,6 +16,7 @@ from napari_tilewise.operations.shared.common import (
 )
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    SMALL_WHOLE,
     Call,
     Cost,
     HaloLike,
@@ -63,7 +64,7 @@ def _tensor_measure(
         result=result or ResultSpec(dtype=as_float),
         plan_of=plan_of,
         limits=limits or Limits(ndim=(2, 2), single=DROPPED_FIRST),
-        cost=Cost(memory=10.0, largest_region=kernel_length),
+        cost=Cost(memory=10.0, largest_region=kernel_length, at_once=SMALL_WHOLE),
     )
 
 

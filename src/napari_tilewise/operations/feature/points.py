@@ -16,6 +16,7 @@ from napari_tilewise.operations.feature.tensors import DROPPED_FIRST
 from napari_tilewise.operations.shared.common import as_float
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    SMALL_WHOLE,
     Block,
     Call,
     Cost,
@@ -223,7 +224,11 @@ def _window_reach(call: Call) -> list[int]:
 
 def _cost(reach: Callable[[Call], list[int]]) -> Cost:
     """Return the cost of passes over groups of points, each with its neighbours."""
-    return Cost(memory=4.0, largest_region=lambda call: prod(BOX + 2 * by for by in reach(call)))
+    return Cost(
+        memory=4.0,
+        largest_region=lambda call: prod(BOX + 2 * by for by in reach(call)),
+        at_once=SMALL_WHOLE,
+    )
 
 
 OPERATIONS = (

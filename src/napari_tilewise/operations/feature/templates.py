@@ -25,6 +25,7 @@ from napari_tilewise.operations.shared.window_sums import (
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     PER_PIXEL,
+    SMALL_WHOLE,
     Accuracy,
     Block,
     Call,
@@ -177,6 +178,7 @@ OPERATIONS = (
             numbers=PER_PIXEL,
             largest_region=lambda call: largest_band(call, _padding(call)),
             memory=16.0,
+            at_once=SMALL_WHOLE,
         ),
         note="In textured areas both results agree to many digits. In flat areas scikit-image "
         "divides one rounding error by another, which the tolerance allows for; it is multiplied "

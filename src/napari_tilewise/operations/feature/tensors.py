@@ -6,6 +6,7 @@ wrapping border the smoothed block is therefore cropped to the image before the 
 
 from __future__ import annotations
 
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,8 +28,9 @@ from napari_tilewise.operations.shared.derivatives import hessian_reach
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    SMALL_WHOLE,
     Accuracy,
-    AtOnce,
+    Adapter,
     Block,
     Call,
     Cost,
@@ -48,6 +50,8 @@ from napari_tilewise.operations.spec.parameters import ChoiceSpec, Flag, Number,
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
+
+    from napari_tilewise.types import AnyFunction
 
 SIGMA = Number(minimum=0, per_axis=True, length=True, usual=(0, 4))
 ORDER = ChoiceSpec(choices=("rc", "xy"), advanced=True)
@@ -132,6 +136,18 @@ def tiles_after_smoothing(call: Call, compute: Any, keywords: dict[str, Any]) ->
         return np.asarray(result[core])
 
     return Tiles(compute_tile, source=source)
+
+
+def _decided(function: AnyFunction) -> AnyFunction:
+    """Return `hessian_matrix` without the warning that None, which means False, will be True."""
+
+    @wraps(function)
+    def hessian_matrix(
+        *args: Any, use_gaussian_derivatives: bool | None = None, **params: Any
+    ) -> Any:
+        return function(*args, use_gaussian_derivatives=bool(use_gaussian_derivatives), **params)
+
+    return hessian_matrix
 
 
 def _hessian(call: Call) -> Tiles:
@@ -247,7 +263,7 @@ def _eigenvalue_operation(name: str) -> Operation:
         ),
         plan_of=_eigenvalues,
         limits=Limits(ndim=(2, 8), dtypes="buif", check=_check_eigenvalues),
-        cost=Cost(memory=6.0, largest_region=kernel_length),
+        cost=Cost(memory=6.0, largest_region=kernel_length, at_once=SMALL_WHOLE),
         note="Takes a list of images, like scikit-image, or one array with the images along its "
         "first axis, such as the result of the previous step.",
     )
@@ -270,7 +286,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=tensor_halo, border="mode"),
         plan_of=_structure_tensor,
         limits=Limits(ndim=(2, 5), single=DROPPED_FIRST, check=_check_order),
-        cost=Cost(memory=8.0, largest_region=kernel_length),
+        cost=Cost(memory=8.0, largest_region=kernel_length, at_once=SMALL_WHOLE),
     ),
     _eigenvalue_operation("structure_tensor_eigenvalues"),
     Operation(
@@ -282,7 +298,8 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_hessian_halo, border="mode"),
         plan_of=_hessian,
         limits=Limits(check=_check_hessian),
-        cost=Cost(memory=8.0, largest_region=kernel_length),
+        adapter=Adapter(wrap=_decided),
+        cost=Cost(memory=8.0, largest_region=kernel_length, at_once=SMALL_WHOLE),
         note="use_gaussian_derivatives=None means False, as in scikit-image 0.26.",
     ),
     _eigenvalue_operation("hessian_matrix_eigvals"),
@@ -304,7 +321,7 @@ OPERATIONS = (
         result=ResultSpec(dtype=_determinant_dtype),
         plan_of=_determinant,
         limits=Limits(ndim=(2, 8), check=_check_determinant),
-        cost=Cost(memory=24.0, at_once=AtOnce(function=2**16, finite=True)),
+        cost=Cost(memory=24.0, at_once=SMALL_WHOLE),
     ),
     Operation(
         name="feature.shape_index",
@@ -317,6 +334,6 @@ OPERATIONS = (
             call, call.operation.raw_function, call.keywords
         ),
         limits=Limits(ndim=(2, 2), check=check_differences),
-        cost=Cost(memory=12.0, largest_region=kernel_length),
+        cost=Cost(memory=12.0, largest_region=kernel_length, at_once=SMALL_WHOLE),
     ),
 )

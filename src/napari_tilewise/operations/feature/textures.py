@@ -12,6 +12,7 @@ from napari_tilewise.operations.shared.common import CHANNEL, gaussian_radius, k
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -210,7 +211,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_cooccurrence_halo),
         plan_of=_cooccurrence,
         limits=Limits(ndim=(2, 2), dtypes="ui", check=_check_levels),
-        cost=Cost(memory=6.0, largest_region=_largest_matrix),
+        cost=Cost(memory=6.0, largest_region=_largest_matrix, at_once=AtOnce(function=2**16)),
         note="Counts that do not fit into scikit-image's 32 bits are returned with 64 bits.",
     ),
     Operation(

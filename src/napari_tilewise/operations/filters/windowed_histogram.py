@@ -78,13 +78,16 @@ def _plan(call: Call) -> Plan:
 
     def compute(block: Block) -> np.ndarray:
         image, inside = narrowed(block, maxima)
-        shares = np.zeros((*image.shape, depth))
         # scikit-image reads memory beyond the kernel's histogram for further bins; they stay 0
         n_levels = min(depth, levels)
-        shares[..., :n_levels] = with_levels(
+        shares = with_levels(
             call.operation.name, image, inside.get("mask"), call.params, levels, n_levels
         )
-        return shares
+        if n_levels == depth:
+            return np.asarray(shares)
+        padded = np.zeros((*image.shape, depth))
+        padded[..., :n_levels] = shares
+        return padded
 
     if bins is not None:
         return Tiles(compute, halo=rank_halo(call))
@@ -98,6 +101,8 @@ def _concatenation(call: Call, compute: Callable[[Block], np.ndarray], depth: in
         return [(block.tile, np.ascontiguousarray(compute(block)[block.core]))]
 
     def finish(parts: list[tuple[Region, np.ndarray]]) -> np.ndarray:
+        if len(parts) == 1:
+            return parts[0][1]
         result = np.empty((*call.shape, depth))
         while parts:
             tile, shares = parts.pop()

@@ -309,7 +309,10 @@ OPERATIONS = (
             channel=last_axis,
         ),
         plan_of=_mark_boundaries,
-        cost=Cost(memory=12.0),
+        cost=Cost(
+            memory=12.0,
+            at_once=AtOnce(function=2**16, when=lambda call: call["mode"] != "subpixel"),
+        ),
         note="Every mode except 'subpixel' gives the whole image's result bit for bit. An image "
         "with three axes is treated as (rows, columns, red-green-blue).",
     ),

@@ -30,6 +30,7 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.shared.whole import whole
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    SMALL_WHOLE,
     Accuracy,
     Adapter,
     Block,
@@ -363,7 +364,7 @@ OPERATIONS = (
             "iter_callback": CALLBACK,
         },
         limits=Limits(ndim=(2, 3), check=check_differences, dtypes="f"),
-        cost=Cost(memory=10.0),
+        cost=Cost(memory=10.0, at_once=SMALL_WHOLE),
         neighbourhood=Neighbourhood(halo=_geodesic_halo),
         plan_of=_geodesic,
     ),
@@ -382,6 +383,10 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_chan_vese_halo),
         plan_of=_morphological_chan_vese,
         limits=Limits(ndim=(2, 3), check=_check_iterations),
-        cost=Cost(memory=10.0, largest_region=largest_cut),
+        cost=Cost(
+            memory=10.0,
+            largest_region=largest_cut,
+            at_once=SMALL_WHOLE,
+        ),
     ),
 )

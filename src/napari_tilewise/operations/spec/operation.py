@@ -77,6 +77,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALL_AXES",
+    "SMALL_WHOLE",
     "Accuracy",
     "Adapter",
     "AsStep",
@@ -279,6 +280,8 @@ class AtOnce(NamedTuple):
 
 
 KERNELS_AT_ONCE = AtOnce()
+SMALL_WHOLE = AtOnce(function=2**16, finite=True)
+"""Of functions whose plans refuse nothing but NaN and infinity, and need more time for one tile."""
 IN_BANDS = AtOnce(kernel=2**26, copies=4)
 """Of kernels that go through an image by bands, each in memory that the next one uses again."""
 

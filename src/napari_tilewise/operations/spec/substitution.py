@@ -7,12 +7,18 @@ library is missing or switched off; the function then runs.
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     from napari_tilewise.kernels import Kernel
     from napari_tilewise.types import AnyFunction
+
+FEW_PIXELS = 2**16
+"""Which NumPy looks at before a kernel would begin."""
 
 
 @cache
@@ -52,6 +58,24 @@ def accepts(path: str, *args: Any, **params: Any) -> bool:
         Its arguments, the pixels first.
     """
     return kernel_for(path).accepts(*args, **params)
+
+
+def is_finite(image: np.ndarray) -> bool:
+    """Return whether an image holds neither NaN nor infinity.
+
+    Parameters
+    ----------
+    image
+        Of any data type.
+    """
+    if image.dtype.kind != "f":
+        return True
+    is_many = image.size > FEW_PIXELS and image.dtype.itemsize in (4, 8)
+    if is_many and instruction_set() is not None:
+        from napari_tilewise.kernels.footprint_windows import is_moderate
+
+        return is_moderate(image, math.inf)
+    return bool(np.isfinite(image).all())
 
 
 def run_fastest(path: str, function: AnyFunction, *args: Any, **params: Any) -> Any:

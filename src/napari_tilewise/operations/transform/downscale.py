@@ -8,6 +8,7 @@ from napari_tilewise.grid import Region, clip, within
 from napari_tilewise.operations.shared.common import CVAL
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -75,6 +76,6 @@ OPERATIONS = (
             sampling=lambda call, shape: in_blocks(call.per_axis(call["factors"]))
         ),
         plan_of=_local_mean,
-        cost=Cost(memory=4.0),
+        cost=Cost(memory=4.0, at_once=AtOnce(function=2**16)),
     ),
 )

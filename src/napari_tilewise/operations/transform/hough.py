@@ -18,6 +18,7 @@ from napari_tilewise.grid import Region, grow, within
 from napari_tilewise.operations.shared.whole import WHOLE
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -201,7 +202,12 @@ OPERATIONS = (
         result=VALUES,
         plan_of=_hough_line,
         limits=Limits(check=_check_theta, ndim=(2, 2)),
-        cost=Cost(numbers=NUMBERS, memory=14.0, largest_region=_further_votes),
+        cost=Cost(
+            numbers=NUMBERS,
+            memory=14.0,
+            largest_region=_further_votes,
+            at_once=AtOnce(function=2**26),
+        ),
     ),
     Operation(
         name="transform.hough_line_peaks",

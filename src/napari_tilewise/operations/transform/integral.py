@@ -19,6 +19,7 @@ from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.grid import Grid, Region
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    SMALL_WHOLE,
     Block,
     Call,
     Cost,
@@ -284,7 +285,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_halo, typical_halo=lambda call: 0),
         result=ResultSpec(dtype=_dtype),
         plan_of=_integral_image,
-        cost=Cost(memory=5.0),
+        cost=Cost(memory=5.0, at_once=SMALL_WHOLE),
         note="Stores the sums at the edges of cells of 1024 x 1024 (128 x 128 x 128) pixels.",
     ),
     Operation(
@@ -297,7 +298,7 @@ OPERATIONS = (
         },
         result=ResultSpec(output=Output.VALUES, shape=lambda call: None),
         plan_of=_integrate,
-        cost=Cost(memory=2.0),
+        cost=Cost(memory=2.0, at_once=SMALL_WHOLE),
         note="The image must be an integral image; only pixels at the windows' corners are read.",
     ),
 )

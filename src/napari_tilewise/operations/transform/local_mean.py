@@ -18,6 +18,7 @@ from napari_tilewise.operations.shared.common import CHANNEL, as_float, require_
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    SMALL_WHOLE,
     Accuracy,
     Adapter,
     Block,
@@ -202,7 +203,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(sampling=_sampling),
         plan_of=_plan,
         limits=Limits(check=_check),
-        cost=Cost(memory=6.0),
+        cost=Cost(memory=6.0, at_once=SMALL_WHOLE),
         adapter=Adapter(wrap=_with_tuple),
     ),
 )

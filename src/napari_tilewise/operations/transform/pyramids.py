@@ -21,6 +21,7 @@ from napari_tilewise.operations.shared.whole import from_memory
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     PER_PIXEL,
+    SMALL_WHOLE,
     Accuracy,
     Adapter,
     AsStep,
@@ -289,7 +290,12 @@ def _pyramid(name: str, levels: PyramidLevels, check: Callable[[Call], None]) ->
             halo=levels.halo, typical_halo=_halo, border="mode", sampling=resampled
         ),
         limits=Limits(check=check),
-        cost=Cost(numbers=PER_PIXEL, memory=8.0, largest_region=_blur_length),
+        cost=Cost(
+            numbers=PER_PIXEL,
+            memory=8.0,
+            largest_region=_blur_length,
+            at_once=SMALL_WHOLE,
+        ),
         step=AsStep(text="tuple({call})"),
         adapter=Adapter(wrap=_as_tuple),
         note=f"{_ORDERS} Returns a tuple of the levels; scikit-image returns a generator. Levels "
@@ -310,7 +316,7 @@ OPERATIONS = (
         accuracy=ROUNDING,
         neighbourhood=Neighbourhood(halo=_halo, border="mode", sampling=resampled),
         limits=Limits(check=_check),
-        cost=Cost(memory=8.0, largest_region=_blur_length),
+        cost=Cost(memory=8.0, largest_region=_blur_length, at_once=SMALL_WHOLE),
         note=_ORDERS,
     ),
     Operation(
@@ -323,7 +329,7 @@ OPERATIONS = (
         accuracy=ROUNDING,
         neighbourhood=Neighbourhood(halo=_halo, border="mode", sampling=resampled),
         limits=Limits(check=_check),
-        cost=Cost(memory=10.0, largest_region=_blur_length),
+        cost=Cost(memory=10.0, largest_region=_blur_length, at_once=SMALL_WHOLE),
         note=_ORDERS,
     ),
     _pyramid("gaussian", PyramidLevels(_gaussian_shapes, level_tiles), _check_gaussian),

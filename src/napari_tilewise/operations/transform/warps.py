@@ -21,6 +21,7 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import docstrings, families
 from napari_tilewise.operations.spec.keyword_specs import Keywords
 from napari_tilewise.operations.spec.operation import (
+    SMALL_WHOLE,
     Accuracy,
     Adapter,
     Block,
@@ -327,7 +328,7 @@ def _operation(
         result=result or ResultSpec(dtype=_dtype, shape=output_shape),
         plan_of=_warp_plan(view_of),
         limits=limits or Limits(ndim=(2, 3), check=_check),
-        cost=Cost(memory=14.0),
+        cost=Cost(memory=14.0, at_once=SMALL_WHOLE),
         note=_NOTE,
     )
 
