@@ -44,6 +44,8 @@ def test_points_keep_what_stands_behind_their_coordinates(viewer, coins, run):
     assert isinstance(made, Points)
     np.testing.assert_allclose(made.data, expected[:, :2])
     np.testing.assert_allclose(made.features["value 1"], expected[:, 2])
+    assert (made.border_width < 0.2 * made.size.max()).all()
+    assert np.ptp(made.border_width) == 0, "a ring around a large blob is as thin as others"
 
 
 def test_a_number_is_shown_once_and_kept_with_its_layer(viewer, coins, run, panel, notes):

@@ -69,6 +69,7 @@ def test_the_table_belongs_to_the_labels_and_napari_s_rows_are_the_label_ids(
     assert labels.features["label"].tolist() == list(range(LABELS.max() + 1))
     np.testing.assert_array_equal(labels.features["area"][expected["label"]], expected["area"])
     assert np.isnan(labels.features["area"][0])
+    assert set(labels.features["unit"]) == {"µm"}, "for napari's status bar"
     assert measured.layer is labels
     titles = [column.title for column in measured.objects.model.columns]
     assert titles == ["label", "area (µm²)", "area (px²)", "eccentricity"]
@@ -82,6 +83,7 @@ def test_without_units_columns_are_in_pixels(viewer, run):
     run("measure.regionprops_table", properties=("label", "area", "perimeter"))
     titles = [column.title for column in open_measurements(viewer).objects.model.columns]
     assert titles == ["label", "area (px²)", "perimeter (px)"]
+    assert "unit" not in viewer.layers["plain"].features
 
 
 def test_a_row_leads_to_its_object(viewer, labels, measured):

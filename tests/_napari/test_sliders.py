@@ -39,6 +39,75 @@ def test_ranges_suit_the_layer(viewer, image, panel):
     assert panel.form.sliders["sigma"].span[1] == 8
 
 
+def test_intensities_start_within_those_of_the_layer(viewer, panel):
+    """As long as nobody set them; 0.3 and 0.6 would be all of an 8-bit image."""
+    image = viewer.add_image(np.arange(256, dtype=np.uint8).reshape(16, 16))
+    panel.choose("filters.apply_hysteresis_threshold")
+    assert panel.form.values() == {"low": 76, "high": 153}
+    panel.form.set_values({"high": 200})
+    viewer.add_image(np.linspace(0, 1, 256).reshape(16, 16))
+    assert panel.form.values() == {"low": 0.3, "high": 200}, "what the user chose stays chosen"
+    panel.form_box.reset.click()
+    assert panel.form.values() == {"low": 0.3, "high": 0.6}
+    for name, expected in {
+        "morphology.h_maxima": {"h": 0.1},
+        "segmentation.flood_fill": {"new_value": 1},
+        "ndimage.histogram": {"min": 0, "max": 1},
+    }.items():
+        panel.choose(name)
+        assert expected.items() <= panel.form.values().items(), name
+    viewer.layers.selection.active = image
+    assert {"min": 0, "max": 255}.items() <= panel.form.values().items()
+
+
+def test_an_automatic_intensity_that_is_set_starts_within_those_of_the_layer(viewer, panel):
+    viewer.add_image(np.arange(256, dtype=np.uint8).reshape(16, 16))
+    panel.choose("measure.find_contours")
+    editor = panel.form.editors["level"]
+    assert editor.read() is None
+    editor.widget[0].value = False
+    assert editor.read() == 128
+    assert panel.form.sliders["level"].span == (0, 255)
+
+
+def test_a_step_keeps_its_intensities(viewer, panel):
+    """Those of a recipe do not follow the image that is open now."""
+    viewer.add_image(np.arange(256, dtype=np.uint8).reshape(16, 16))
+    operation = OPERATIONS["filters.apply_hysteresis_threshold"]
+    box = panel.form_box
+    form = box.show_operation(operation, 2, {"low": 0.3, "high": 0.6})
+    box.fit(2, viewer.layers[0])
+    assert form.values() == {"low": 0.3, "high": 0.6}
+
+
+def test_sliders_of_differences_go_over_the_range(viewer, panel):
+    viewer.add_image(np.arange(256, dtype=np.uint8).reshape(16, 16))
+    panel.choose("filters.threshold_local")
+    assert panel.form.sliders["offset"].span == (-255, 255)
+    panel.choose("feature.canny")
+    assert panel.form.sliders["low_threshold"].span == (0, 255)
+
+
+@pytest.mark.parametrize(
+    ("operation", "scale", "values", "expected"),
+    [
+        ("filters.gaussian", (0.5, 0.5), {"sigma": 3}, {"sigma": "= 1.5 µm"}),
+        ("filters.gaussian", (0.5, 0.25), {"sigma": 3}, {"sigma": "= 1.5 x 0.75 µm"}),
+        ("filters.gaussian", (0.5, 0.25), {"sigma": (1, 2)}, {"sigma": "= 0.5 µm"}),
+        ("morphology.remove_small_objects", (0.5, 0.5), {"max_size": 80}, {"max_size": "= 20 µm²"}),
+    ],
+)
+def test_lengths_are_in_the_layer_s_units_too(viewer, panel, operation, scale, values, expected):
+    data = np.zeros((20, 20), np.uint8)
+    viewer.add_labels(data, scale=scale, units=("um", "um"))
+    panel.choose(operation)
+    panel.form.set_values(values)
+    notes = panel.form.notes
+    assert {name: notes[name].label.text() for name in expected} == expected
+    viewer.add_labels(data)
+    assert {notes[name].label.text() for name in expected} == {""}, "in pixels only"
+
+
 def test_every_position_is_a_valid_number(image, panel):
     for operation in OPERATIONS.values():
         if not any(isinstance(spec, Number) for spec in operation.specs.values()):

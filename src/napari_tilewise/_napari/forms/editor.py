@@ -36,6 +36,8 @@ class Editor:
     write: Callable[[Value], None]
     fit: Callable[[int], None] = _ignore
     """Called with the number of spatial axes when that, or the viewer's layers, change."""
+    start: Callable[[Value], None] | None = None
+    """Sets the value that takes the place of None; None if there is no such value."""
 
 
 def set_value(box: Any, value: object) -> None:
@@ -106,4 +108,10 @@ def optional(inner: Editor, usual: object) -> Editor:
         set_value(auto, value is None)
         follow(auto.value)
 
-    return Editor(row, lambda: None if auto.value else inner.read(), write, inner.fit)
+    def start(value: Value) -> None:
+        nonlocal usual
+        usual = value
+        if auto.value:
+            inner.write(value)
+
+    return Editor(row, lambda: None if auto.value else inner.read(), write, inner.fit, start)

@@ -10,14 +10,16 @@ import numpy as np
 from napari.layers import Image
 
 from napari_tilewise._napari.forms.editors import editor_of
-from napari_tilewise._napari.forms.form_values import initial_value, takes_layer
+from napari_tilewise._napari.forms.form_values import initial_value, start_value, takes_layer
 from napari_tilewise._napari.forms.intensity_lines import IntensityLines, lines_of
+from napari_tilewise._napari.forms.length_note import LengthNote
 from napari_tilewise._napari.forms.sliders import NumberSlider
 from napari_tilewise._napari.layers import intensities, snapshot
+from napari_tilewise._napari.layers.intensities import range_of
 from napari_tilewise._napari.widgets.labelled_rows import rows
 from napari_tilewise._napari.widgets.plain_words import plain_sentences
 from napari_tilewise._napari.widgets.wording import label
-from napari_tilewise.errors import InvalidImage
+from napari_tilewise.errors import InvalidImage, TilewiseError
 from napari_tilewise.operations.spec.parameters import ChannelAxis, Number
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_tilewise._napari.forms.editor import Editor, LayersOf
-    from napari_tilewise._napari.layers.intensities import IntensitySource
+    from napari_tilewise._napari.layers.intensities import IntensityRange, IntensitySource
     from napari_tilewise.operations.spec.operation import Operation
     from napari_tilewise.operations.spec.parameters import Parameter
     from napari_tilewise.types import Parameters, Value
@@ -59,6 +61,11 @@ class Form:
     def __init__(self, operation: Operation, layers: LayersOf, changed: Callable[[], None]) -> None:
         self.operation = operation
         self._ndim = 2
+        self._intensities: IntensityRange | None = None
+        self._changed = changed
+        self._is_starting = False
+        self.keeps_values = False
+        """Whether its numbers are those of a step, which no image changes."""
         self.editors: Mapping[str, Editor] = {
             name: editor_of(parameter, layers)
             for name, parameter in operation.parameters.items()
@@ -69,18 +76,24 @@ class Form:
             editor.widget.name = name
             editor.widget.label = _label(parameter)
             editor.widget.tooltip = _tooltip(parameter)
-            cast("Any", editor.widget).changed.connect(lambda *_: changed())
+            cast("Any", editor.widget).changed.connect(self._change)
         self.sliders = {
             name: NumberSlider(editor, spec)
             for name, editor in self.editors.items()
             if isinstance(spec := operation.specs[name], Number)
         }
+        self.notes = {
+            name: LengthNote(self.editors[name], spec)
+            for name in self.sliders
+            if isinstance(spec := operation.specs[name], Number) and (spec.length or spec.area)
+        }
         beside = {self.editors[name].widget: slider for name, slider in self.sliders.items()}
         self.lines = IntensityLines(lines_of(operation.specs, self.editors))
         self._has_layer = False
         self.lines.range_found.connect(self._fit_sliders)
-        self.basic = rows(self._widgets(advanced=False), beside, above=self.lines)
-        self.advanced = rows(self._widgets(advanced=True), beside)
+        below = {self.editors[name].widget: note.label for name, note in self.notes.items()}
+        self.basic = rows(self._widgets(advanced=False), beside, below, above=self.lines)
+        self.advanced = rows(self._widgets(advanced=True), beside, below)
 
     def _widgets(self, *, advanced: bool) -> list[Widget]:
         return [
@@ -154,11 +167,38 @@ class Form:
     def defaults(self) -> dict[str, Value]:
         """Return the values that the form starts with."""
         parameters = self.operation.parameters
-        return {name: initial_value(parameters[name], self._ndim) for name in self.editors}
+        return {
+            name: initial_value(parameters[name], self._ndim, self._intensities)
+            for name in self.editors
+        }
 
     def reset(self) -> None:
         """Set all parameters to their defaults."""
         self.set_values(self.defaults())
+
+    def _change(self, *_: object) -> None:
+        if not self._is_starting:
+            self._changed()
+
+    def _start(self, intensities: IntensityRange | None) -> None:
+        """Let the intensities that nobody set start within those of the image to process."""
+        if intensities is None or intensities == self._intensities:
+            return
+        before, self._intensities = self._intensities, intensities
+        self._is_starting = True
+        try:
+            for name, editor in self.editors.items():
+                parameter = self.operation.parameters[name]
+                start = start_value(parameter.spec, intensities)
+                if start is None:
+                    continue
+                if editor.start is not None:
+                    editor.start(start)
+                elif parameter.required and not self.keeps_values:
+                    if _reads(editor, initial_value(parameter, self._ndim, before)):
+                        editor.write(start)
+        finally:
+            self._is_starting = False
 
     def _fit_sliders(self, low: float, high: float) -> None:
         """Fit sliders of intensities to an image that no layer shows."""
@@ -182,14 +222,25 @@ class Form:
         """
         self._ndim = ndim
         self._has_layer = layer is not None
+        self._start(range_of(layer))
         for slider in self.sliders.values():
             if self._has_layer or source is None or not self.lines.isVisibleTo(self.basic):
                 slider.fit(layer)
+        for note in self.notes.values():
+            note.fit(layer, ndim)
         if source is None and isinstance(layer, Image):
             source = intensities.of_layer(layer)
         self.lines.fit(source)
         for editor in self.editors.values():
             editor.fit(ndim)
+
+
+def _reads(editor: Editor, value: Value) -> bool:
+    """Return whether an editor holds a number."""
+    try:
+        return bool(editor.read() == value)
+    except TilewiseError:
+        return False  # a text that is not finished
 
 
 def _label(parameter: Parameter) -> str:

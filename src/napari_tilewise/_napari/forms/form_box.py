@@ -98,6 +98,7 @@ class FormBox(QWidget):
         self._is_filling = True
         try:
             form.fit(ndim)
+            form.keeps_values = values is not None
             if values is None:
                 values = remembered_values.last_values(operation, ndim)
             else:  # a call that leaves a parameter out has its default, whatever forms start with

@@ -25,6 +25,7 @@ from napari_tilewise.operations.spec.parameters import (
 from napari_tilewise.operations.transform.resize import Lengths
 
 if TYPE_CHECKING:
+    from napari_tilewise._napari.layers.intensities import IntensityRange
     from napari_tilewise.operations.spec.parameters import Parameter
     from napari_tilewise.types import Value
 
@@ -36,7 +37,9 @@ def takes_layer(spec: Spec) -> bool:
     )
 
 
-def initial_value(parameter: Parameter, ndim: int = 2) -> Value:
+def initial_value(
+    parameter: Parameter, ndim: int = 2, intensities: IntensityRange | None = None
+) -> Value:
     """Return the value that a form starts with.
 
     Parameters
@@ -45,11 +48,36 @@ def initial_value(parameter: Parameter, ndim: int = 2) -> Value:
         A parameter of an operation.
     ndim
         Number of spatial axes, for values with one number per axis.
+    intensities
+        Those of the image to process, if they are known.
     """
     names = usual_names(parameter)
     if names:
         return names
-    return usual_value(parameter.spec, ndim) if parameter.required else parameter.default
+    if not parameter.required:
+        return parameter.default
+    start = start_value(parameter.spec, intensities)
+    return usual_value(parameter.spec, ndim) if start is None else start
+
+
+def start_value(spec: Spec, intensities: IntensityRange | None) -> float | None:
+    """Return the number that an intensity, or a difference of them, starts with for an image.
+
+    It is None for other values, and where the image's intensities are not known.
+
+    Parameters
+    ----------
+    spec
+        What the parameter takes.
+    intensities
+        Those of the image.
+    """
+    if intensities is None or not isinstance(spec, Number):
+        return None
+    if not (spec.intensity or spec.difference):
+        return None
+    low = 0.0 if spec.difference else intensities.low
+    return intensities.rounded(low + spec.start * (intensities.high - intensities.low))
 
 
 def usual_names(parameter: Parameter) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QSlider
 
+from napari_tilewise._napari.layers.intensities import range_of
 from napari_tilewise.errors import TilewiseError
 
 if TYPE_CHECKING:
@@ -73,7 +74,9 @@ class NumberSlider(QSlider):
         low, high
             The least and the greatest intensity.
         """
-        if self._spec.intensity and high > low:
+        if high > low and (self._spec.intensity or self._spec.difference):
+            if self._spec.difference:
+                low, high = _differences(self._spec, high - low)
             self._low, self._high = max(low, self._spec.minimum), min(high, self._spec.maximum)
             self.follow()
 
@@ -118,8 +121,11 @@ def usual_range(spec: Number, layer: Layer | None) -> Span:
         The layer to process; None if there is none.
     """
     low, high = map(float, spec.usual)
-    if layer is not None and spec.intensity:
-        low, high = intensities(layer, (low, high))
+    intensities = range_of(layer)
+    if intensities is not None and spec.intensity:
+        low, high = intensities.low, intensities.high
+    elif intensities is not None and spec.difference:
+        low, high = _differences(spec, intensities.high - intensities.low)
     elif layer is not None and (spec.length or spec.area):
         shape = np.shape(layer.data[0] if layer.multiscale else layer.data)
         side = float(sorted(shape)[-2:][0]) if shape else high
@@ -129,15 +135,6 @@ def usual_range(spec: Number, layer: Layer | None) -> Span:
     return (low, high) if high > low else (low, low + 1)
 
 
-def intensities(layer: Layer, otherwise: Span) -> Span:
-    """Return the range of a layer's pixels, as far as that needs no reading.
-
-    Parameters
-    ----------
-    layer
-        The layer.
-    otherwise
-        For labels, which have no intensities.
-    """
-    limits = getattr(layer, "contrast_limits_range", None)
-    return otherwise if limits is None else (float(limits[0]), float(limits[1]))
+def _differences(spec: Number, greatest: float) -> Span:
+    """Return the differences between intensities, below zero where that is usual."""
+    return (-greatest if spec.usual[0] < 0 else 0.0), greatest

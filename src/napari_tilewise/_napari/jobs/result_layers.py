@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 Limits = tuple[float, float]
 
+RING = 0.15
+"""The width of a point's ring, as a part of the usual diameter."""
 SIGNED = 0.02
 """The part of a result's range below 0 from which it is signed: noise around 0 is not."""
 
@@ -320,7 +322,8 @@ def _measured_on(job: Job, outcome: JobOutcome) -> tuple[Placement, int]:
 def _points(job: Job, outcome: JobOutcome, common: LayerArguments) -> Points:
     placement, longest = _measured_on(job, outcome)
     data, columns = _coordinates(outcome, outcome.data)
-    size: float | np.ndarray = min(10, max(2, longest / 60))
+    usual = min(10, max(2, longest / 60))
+    size: float | np.ndarray = usual
     radius = job.operation.step.radius
     if radius is not None and len(data):
         size = 2 * radius(columns, len(_frame(outcome).over))
@@ -331,7 +334,8 @@ def _points(job: Job, outcome: JobOutcome, common: LayerArguments) -> Points:
         size=size,
         face_color="transparent",
         border_color="#ffb000",
-        border_width=0.15,
+        border_width=RING * usual,
+        border_width_is_relative=False,  # a blob is ringed, and not covered
         **common,
         **placement.arguments(),
     )

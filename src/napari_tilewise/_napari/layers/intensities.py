@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Hashable, Iterator
 
-    from napari.layers import Image
+    from napari.layers import Image, Layer
     from numpy.typing import NDArray
 
     from napari_tilewise.grid import Region
@@ -30,11 +30,10 @@ WINDOW = 256
 """The side of a window that is read of a lazy image: whole chunks of it are decoded anyway."""
 
 
-@dataclass(frozen=True, eq=False)
-class IntensityHistogram:
-    """How many pixels have which intensities."""
+@dataclass(frozen=True)
+class IntensityRange:
+    """The intensities between which those of an image lie."""
 
-    counts: NDArray[np.int64]
     low: float
     high: float
     is_integer: bool
@@ -51,6 +50,13 @@ class IntensityHistogram:
         if self.is_integer and self.high - self.low > COARSE:
             return round(value)
         return round(value, max(0, 2 - math.floor(math.log10(self.high - self.low))))
+
+
+@dataclass(frozen=True, eq=False)
+class IntensityHistogram(IntensityRange):
+    """How many pixels have which intensities."""
+
+    counts: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +85,21 @@ def of_layer(layer: Image) -> IntensitySource:
         return da.from_array(image, name=False) if is_mapped else image
 
     return IntensitySource((id(layer), id(data)), read)
+
+
+def range_of(layer: Layer | None) -> IntensityRange | None:
+    """Return the range of a layer's intensities, as far as that needs no reading.
+
+    Parameters
+    ----------
+    layer
+        The layer; None, and labels, which have no intensities, have no range.
+    """
+    limits = getattr(layer, "contrast_limits_range", None)
+    if layer is None or limits is None or not limits[1] > limits[0]:
+        return None
+    dtype = np.dtype(layer.data.dtype)
+    return IntensityRange(float(limits[0]), float(limits[1]), dtype.kind in "ui")
 
 
 def histogram(array: Any, cancel: threading.Event) -> IntensityHistogram | None:
@@ -112,7 +133,7 @@ def histogram(array: Any, cancel: threading.Event) -> IntensityHistogram | None:
         high = low + 1
     bins = min(BINS, int(high - low) + 1) if is_integer else BINS
     counts, _ = np.histogram(numbers, bins=bins, range=(low, high))
-    return IntensityHistogram(counts, low, high, is_integer)
+    return IntensityHistogram(low, high, is_integer, counts)
 
 
 def _strided(array: NDArray[Any]) -> NDArray[Any]:

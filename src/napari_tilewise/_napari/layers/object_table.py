@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
 import numpy as np
+import pandas as pd
 from napari.layers import Labels
 
 from napari_tilewise._napari.layers import layer_record
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 KEY = "objects"
+UNIT = "unit"
+"""The feature that names the unit of lengths; areas are in its square."""
 MOST_LABELS = 4_000_000
 """Layers with larger label ids have no features: a row per id would need too much memory."""
 
@@ -88,7 +91,7 @@ class ObjectTable:
         matches: NDArray[np.int64] = rows[self.labels[rows] == label]
         return matches
 
-    def features(self, position: Sequence[int]) -> dict[str, NDArray[Any]]:
+    def features(self, position: Sequence[int]) -> dict[str, Any]:
         """Return one row per label id, from 0 on; empty if the ids are too large for that.
 
         Parameters
@@ -101,7 +104,7 @@ class ObjectTable:
         count = int(labels.max(initial=0)) + 1
         if count > MOST_LABELS or labels.min(initial=0) < 0:
             return {}
-        features: dict[str, NDArray[Any]] = {"label": np.arange(count)}
+        features: dict[str, Any] = {"label": np.arange(count)}
         for name, column in self.columns.items():
             if name == "label":
                 continue
@@ -110,6 +113,8 @@ class ObjectTable:
             filled = np.full(count, np.nan if is_number else None, float if is_number else object)
             filled[labels] = values
             features[name] = filled
+        if self.unit and UNIT not in features:  # napari's status bar shows names and values
+            features[UNIT] = pd.Categorical.from_codes(np.zeros(count, np.int8), [self.unit])
         return features
 
     def center(self, row: int, shape: Sequence[int]) -> NDArray[np.float64] | None:

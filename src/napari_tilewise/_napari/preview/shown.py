@@ -231,14 +231,16 @@ def _outlines(job: Job, result: PreviewResult) -> Layer:
 
 def _points(job: Job, result: PreviewResult) -> Layer:
     placement = job.source.placement
-    size = 8.0 * result.factor if result.sizes is None else result.sizes
+    usual = 8.0 * result.factor
+    size = usual if result.sizes is None else result.sizes
     return Points(
         result.pixels,
         ndim=len(placement.inner.scale),
         size=size,
         face_color="transparent",
         border_color=HIGHLIGHT,
-        border_width=0.15,
+        border_width=result_layers.RING * usual,
+        border_width_is_relative=False,
         name="Preview",
         **placement.arguments(),
     )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from napari.layers import Layer
 
+    from napari_tilewise._napari.layers.intensities import IntensityRange
     from napari_tilewise._napari.layers.layer_record import Record
     from napari_tilewise.operations.spec.operation import Operation
     from napari_tilewise.recipe import Link
@@ -70,7 +71,7 @@ class StepEdit:
     """The axes that the step runs over; None for all."""
 
 
-def default_step(op: Operation, ndim: int = 2) -> Step:
+def default_step(op: Operation, ndim: int = 2, intensities: IntensityRange | None = None) -> Step:
     """Return a step with the values that its form had last; further images are the source.
 
     Parameters
@@ -79,6 +80,8 @@ def default_step(op: Operation, ndim: int = 2) -> Step:
         Any operation of the catalogue.
     ndim
         Number of the source's axes.
+    intensities
+        Those of the image that the step processes, if they are known.
     """
     params, inputs = {}, {}
     for name, parameter in op.parameters.items():
@@ -87,7 +90,7 @@ def default_step(op: Operation, ndim: int = 2) -> Step:
         if name in op.images:
             inputs[name] = SOURCE
         elif not isinstance(parameter.spec, ChannelAxis):
-            params[name] = initial_value(parameter)
+            params[name] = initial_value(parameter, intensities=intensities)
     last = without_defaults(op, last_values(op, ndim))
     try:
         return Step(op.name, {**params, **last}, inputs=inputs)

@@ -24,6 +24,7 @@ from qtpy.QtWidgets import (
 from napari_tilewise._napari.forms.chooser import Chooser
 from napari_tilewise._napari.jobs.pyramid_offer import PyramidOffer
 from napari_tilewise._napari.layers import layer_record
+from napari_tilewise._napari.layers.intensities import range_of
 from napari_tilewise._napari.layers.layer_record import Origin, Record
 from napari_tilewise._napari.layers.viewer_layers import is_arriving, is_temporary, layers_for
 from napari_tilewise._napari.preview.preview import Preview
@@ -349,8 +350,8 @@ class RecipePanel(Panel):
             return
         index = self.selected + 1
         ndim = 2 if self.source is None else int(self.source.ndim)
-        op = OPERATIONS[key]
-        self._edit(lambda draft: draft.insert(index, default_step(op, ndim)), index)
+        op, intensities = OPERATIONS[key], None if index else range_of(self.source)
+        self._edit(lambda draft: draft.insert(index, default_step(op, ndim, intensities)), index)
         self.tools.add.setChecked(False)
 
     def set_recipe(self, recipe: Recipe) -> None:

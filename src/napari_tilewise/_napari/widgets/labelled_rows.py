@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QLabel, QSizePolicy, QWidget
+from qtpy.QtWidgets import QCheckBox, QFormLayout, QGridLayout, QLabel, QSizePolicy, QWidget
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,6 +21,7 @@ NARROW, WIDE = 60, 112
 def rows(
     widgets: Iterable[Widget],
     beside: Mapping[Widget, QWidget] = MappingProxyType({}),
+    below: Mapping[Widget, QWidget] = MappingProxyType({}),
     above: QWidget | None = None,
 ) -> QWidget:
     """Return a widget with one row for each magicgui widget.
@@ -31,6 +32,8 @@ def rows(
         Widgets with labels and tooltips.
     beside
         Widgets to the left of some of them, such as sliders.
+    below
+        Widgets below some of those, such as notes.
     above
         A widget above them that takes the whole width.
     """
@@ -49,17 +52,23 @@ def rows(
         field = widget.native
         field.setMinimumWidth(FIELD_WIDTH)
         field.setSizePolicy(QSizePolicy.Policy.Ignored, field.sizePolicy().verticalPolicy())
-        layout.addRow(label, _pair(beside[widget], field) if widget in beside else field)
+        slider = beside.get(widget)
+        layout.addRow(label, _pair(slider, field, below.get(widget)) if slider else field)
     return box
 
 
-def _pair(slider: QWidget, field: QWidget) -> QWidget:
-    """Return a slider and a field side by side."""
+def _pair(slider: QWidget, field: QWidget, note: QWidget | None) -> QWidget:
+    """Return a slider and a field side by side, with a note below them."""
     pair = QWidget()
-    layout = QHBoxLayout(pair)
+    layout = QGridLayout(pair)
     layout.setContentsMargins(0, 0, 0, 0)
-    layout.addWidget(slider, 3)
-    layout.addWidget(field, 2)
+    layout.setVerticalSpacing(0)
+    layout.addWidget(slider, 0, 0)
+    layout.addWidget(field, 0, 1)
+    layout.setColumnStretch(0, 3)
+    layout.setColumnStretch(1, 2)
+    if note is not None:
+        layout.addWidget(note, 1, 0, 1, 2)
     field.setMinimumWidth(WIDE if field.findChildren(QCheckBox) else NARROW)
     pair.setMinimumWidth(FIELD_WIDTH)
     return pair

@@ -199,8 +199,8 @@ OPERATIONS = (
         kind=Kind.CONNECTED,
         specs={
             "sigma": Number(minimum=0, per_axis=True, length=True, usual=(0, 5)),
-            "low_threshold": Number(optional=True, usual=(0, 0.3)),
-            "high_threshold": Number(optional=True, usual=(0.1, 0.6)),
+            "low_threshold": Number(optional=True, difference=True, usual=(0, 0.3), start=0.1),
+            "high_threshold": Number(optional=True, difference=True, usual=(0.1, 0.6), start=0.2),
             "mask": AlignedImage(advanced=True),
             "use_quantiles": Flag(),
             "mode": BORDER,

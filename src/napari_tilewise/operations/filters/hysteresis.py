@@ -69,8 +69,8 @@ OPERATIONS = (
         family=families.THRESHOLDS,
         kind=Kind.CONNECTED,
         specs={
-            "low": NumberOrImage(intensity=True, usual=(0, 0.6)),
-            "high": NumberOrImage(intensity=True, usual=(0.2, 1)),
+            "low": NumberOrImage(intensity=True, usual=(0, 0.6), start=0.3),
+            "high": NumberOrImage(intensity=True, usual=(0.2, 1), start=0.6),
         },
         result=ResultSpec(output=Output.MASK, dtype=lambda call: np.bool_),
         plan_of=_hysteresis,

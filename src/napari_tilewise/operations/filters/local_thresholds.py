@@ -143,7 +143,7 @@ OPERATIONS = (
         specs={
             "block_size": WINDOW,
             "method": ChoiceSpec(choices=("gaussian", "mean", "median", "generic")),
-            "offset": Number(usual=(-0.2, 0.2)),
+            "offset": Number(difference=True, usual=(-0.2, 0.2)),
             "mode": BORDER,
             "param": Either(
                 options=(

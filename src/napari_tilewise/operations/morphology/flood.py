@@ -204,7 +204,7 @@ SPECS = {
     "seed_point": Number(integer=True, per_axis=True, usual=(-2, 12)),
     "footprint": Footprint(optional=True, sequences=False, advanced=True),
     "connectivity": Number(integer=True, minimum=1, optional=True, usual=(1, 3)),
-    "tolerance": Number(optional=True, usual=(0, 1)),
+    "tolerance": Number(optional=True, difference=True, usual=(0, 1), start=0.1),
 }
 
 FLOOD = Operation(
@@ -223,7 +223,11 @@ FLOOD_FILL = Operation(
     name="morphology.flood_fill",
     family=families.OBJECTS,
     kind=Kind.CONNECTED,
-    specs={"seed_point": SPECS["seed_point"], "new_value": Number(usual=(0, 1)), **SPECS},
+    specs={
+        "seed_point": SPECS["seed_point"],
+        "new_value": Number(intensity=True, usual=(0, 1), start=1),
+        **SPECS,
+    },
     neighbourhood=Neighbourhood(halo=_halo),
     plan_of=_fill_plan,
     limits=Limits(check=_check_new),

@@ -229,7 +229,10 @@ def _h_operation(name: str, sign: int) -> Operation:
         name=f"morphology.{name}",
         family=families.MORPHOLOGY_BY_AREA,
         kind=Kind.ITERATIVE,
-        specs={"h": Number(minimum=0, usual=(0, 3)), "footprint": FOOTPRINT},
+        specs={
+            "h": Number(minimum=0, difference=True, usual=(0, 3), start=0.1),
+            "footprint": FOOTPRINT,
+        },
         result=ResultSpec(output=Output.MASK, dtype=lambda call: np.uint8),
         neighbourhood=Neighbourhood(halo=_reach),
         plan_of=_extrema(sign),

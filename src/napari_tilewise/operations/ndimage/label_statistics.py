@@ -385,8 +385,8 @@ OPERATIONS = (
             _histogram,
             VALUES,
             {
-                "min": Number(usual=(-1, 10)),
-                "max": Number(usual=(11, 200)),
+                "min": Number(intensity=True, usual=(-1, 10), start=0),
+                "max": Number(intensity=True, usual=(11, 200), start=1),
                 "bins": Number(integer=True, minimum=1, usual=(1, 20)),
                 **GROUPED,
             },

@@ -110,6 +110,11 @@ class Number(Spec):
     """Whether it counts the pixels of an area or a volume (previews scale it)."""
     intensity: bool = False
     """Whether it is a value of the image's pixels (forms show it on their histogram)."""
+    difference: bool = False
+    """Whether it is a difference between values of the image's pixels."""
+    start: float = 0.5
+    """Where a form starts without a default: the part of the image's range, from 0 to 1, of an
+    intensity or a difference; another number starts in the middle of what is usual."""
     finite: bool | None = None
     """Whether infinity is refused; None: if it is a length."""
     usual: tuple[float, float] = (0, 10)
