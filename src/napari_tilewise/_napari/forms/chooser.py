@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error
@@ -31,6 +32,7 @@ from qtpy.QtWidgets import (
 
 from napari_tilewise._napari.forms.operation_search import OperationSearch
 from napari_tilewise._napari.widgets import wording
+from napari_tilewise._napari.widgets.ending import when_destroyed
 from napari_tilewise._napari.widgets.remembered import recall, remember
 from napari_tilewise._napari.widgets.small_widgets import text_label
 from napari_tilewise._napari.widgets.theme_colours import Tone, colour
@@ -139,7 +141,7 @@ class Chooser(QWidget):
         if listeners is not None:
             grew = self.grew.emit
             listeners.append(grew)
-            self.destroyed.connect(lambda *_: listeners.remove(grew))
+            when_destroyed(self, partial(listeners.remove, grew))
 
     def add_file(self, path: str) -> None:
         """Add the functions of a Python file to the catalogue.

@@ -18,6 +18,7 @@ from qtpy.QtCore import QObject, QThreadPool, QTimer, Signal  # type: ignore[att
 
 from napari_tilewise._napari.jobs.compute import compute, compute_shown
 from napari_tilewise._napari.jobs.job import as_error
+from napari_tilewise._napari.widgets.ending import when_destroyed
 from napari_tilewise.engine.events import Event, Listener, PassStarted, TileDone
 from napari_tilewise.errors import Cancelled
 
@@ -110,7 +111,7 @@ def _forget(worker: JobWorker) -> None:
         _abandoned.remove(worker)
 
 
-def _quit(workers: list[JobWorker], *_: object) -> None:
+def _quit(workers: list[JobWorker]) -> None:
     for worker in workers:
         worker.quit()
 
@@ -147,7 +148,7 @@ class Runner(QObject):
         super().__init__(parent)
         self._worker: JobWorker | None = None
         self._workers: list[JobWorker] = []
-        parent.destroyed.connect(partial(_quit, self._workers))
+        when_destroyed(parent, partial(_quit, self._workers))
         self._work: Any = None
         self._is_job = False
         self._shown: Callable[[], Box] | None = None

@@ -14,6 +14,7 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_tilewise._napari.jobs.running import INTERVAL, JobTask, JobWorker
 from napari_tilewise._napari.jobs.session_runs import Pause, SessionRun, follow
+from napari_tilewise._napari.widgets.ending import when_destroyed
 from napari_tilewise.engine.control import Control
 from napari_tilewise.errors import TilewiseError
 
@@ -78,7 +79,7 @@ class RunQueue(QObject):
         self._timer = QTimer(self)
         self._timer.setInterval(INTERVAL)
         self._timer.timeout.connect(self._next)
-        parent.destroyed.connect(partial(_stop, self._waiting, self._workers))
+        when_destroyed(parent, partial(_stop, self._waiting, self._workers))
 
     @property
     def is_running(self) -> bool:
@@ -144,9 +145,7 @@ def _perform(run: SessionRun, work: SessionWork) -> None:
         log.debug("%s failed", work, exc_info=True)
 
 
-def _stop(
-    waiting: deque[tuple[SessionRun, SessionWork]], workers: list[JobWorker], *_: object
-) -> None:
+def _stop(waiting: deque[tuple[SessionRun, SessionWork]], workers: list[JobWorker]) -> None:
     waiting.clear()
     for worker in workers:
         worker.quit()

@@ -24,6 +24,7 @@ from napari_tilewise._napari.layers.viewer_layers import add_result
 from napari_tilewise._napari.runs_panel.run_queue import ResumedRun, RunQueue
 from napari_tilewise._napari.runs_panel.run_rows import RunRow, rows
 from napari_tilewise._napari.runs_panel.run_table import RunTableModel, view_of
+from napari_tilewise._napari.widgets.ending import when_destroyed
 from napari_tilewise._napari.widgets.notify import notify
 from napari_tilewise._napari.widgets.panel_base import Panel
 from napari_tilewise.batches import Item, unfinished
@@ -60,7 +61,7 @@ class RunsPanel(Panel):
         self._unfinished: list[UnfinishedRun] = []
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="tilewise-runs")
         self._scan: Future[list[UnfinishedRun]] | None = None
-        self.destroyed.connect(partial(self._thread.shutdown, wait=False))
+        when_destroyed(self, partial(self._thread.shutdown, wait=False))
         self._ended = 0
         self._resumed: list[SessionRun] = []
         """Those that this panel resumed, and that have not ended."""

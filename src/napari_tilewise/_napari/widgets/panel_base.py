@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
+from weakref import ref
 
 import napari
 from napari.utils.notifications import show_error
@@ -13,11 +15,14 @@ from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_tilewise._napari.widgets import settings
 from napari_tilewise._napari.widgets.docks import tabify_when_low, window_height
+from napari_tilewise._napari.widgets.ending import when_destroyed
 from napari_tilewise._napari.widgets.plain_words import plain_message
 from napari_tilewise._napari.widgets.small_widgets import FAINT, make_faint, message_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from napari.utils.events import EventEmitter
 
 WIDTH = 300
 """Pixels of width in which every panel can be used."""
@@ -44,8 +49,9 @@ class Panel(QWidget):
         self._was_shown = False
         self._height = window_height(self.viewer)
         self.setMinimumWidth(WIDTH)
-        self.viewer.events.theme.connect(self._change_theme)
-        self.destroyed.connect(lambda: self.viewer.events.theme.disconnect(self._change_theme))
+        theme = self.viewer.events.theme
+        theme.connect(self._change_theme)
+        when_destroyed(self, partial(_disconnect, theme, ref(self)))
 
     def _change_theme(self, event: object = None) -> None:
         """Follow the viewer to another theme, once it has its colours."""
@@ -106,3 +112,10 @@ class Panel(QWidget):
         """
         show_error(plain_message(problem))
         self.say(problem)
+
+
+def _disconnect(theme: EventEmitter, panel: ref[Panel]) -> None:
+    """Let a panel of which only Python's part is left follow the theme no more."""
+    ended = panel()
+    if ended is not None:
+        theme.disconnect(ended._change_theme)
