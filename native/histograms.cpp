@@ -1,4 +1,5 @@
-// Histograms of floating-point values over bins of equal width, as NumPy counts them.
+// Histograms of floating-point values over bins of equal width, and lines between points, as NumPy
+// counts and draws them.
 #include <algorithm>
 
 #include "tilewise.h"
@@ -40,6 +41,26 @@ void count_bins(const T* from, i64 n, const T* edges, i64 bins, T denominator, i
             counts[bin] += partial[table * (bins + 1) + bin];
 }
 
+// Straight lines between places in ascending order, in NumPy's steps. Where the places are apart by
+// about the same, the quotient tells between which two a value lies, or beside them.
+template <class T>
+void interpolate(const T* from, i64 n, const double* places, const double* values, const double* slopes,
+                 i64 count, double* to) {
+    double first = places[0], last = places[count - 1];
+    double scale = static_cast<double>(count - 1) / (last - first);
+    for (i64 k = 0; k < n; ++k) {
+        double x = from[k];
+        if (x >= first && x < last) {
+            i64 place = std::min(static_cast<i64>((x - first) * scale), count - 2);
+            while (places[place] > x) --place;
+            while (places[place + 1] <= x) ++place;
+            to[k] = slopes[place] * (x - places[place]) + values[place];
+        } else {
+            to[k] = x < first ? values[0] : x >= last ? values[count - 1] : x;
+        }
+    }
+}
+
 }  // namespace
 }  // namespace tilewise
 
@@ -59,5 +80,18 @@ TILEWISE_API std::int32_t tilewise_histogram(const void* from, i64 type, i64 n, 
     };
     if (type == type_f32) return count(Tag<float>());
     if (type == type_f64) return count(Tag<double>());
+    return no_such_type;
+}
+
+// slopes: from each place to the next. All places, values and slopes are finite; NaN stays NaN.
+TILEWISE_API std::int32_t tilewise_interpolate(const void* from, i64 type, i64 n, const double* places,
+                                               const double* values, const double* slopes, i64 count,
+                                               double* to) {
+    auto draw = [&](auto tag) -> std::int32_t {
+        using T = typename decltype(tag)::type;
+        return interpolate(static_cast<const T*>(from), n, places, values, slopes, count, to), ok;
+    };
+    if (type == type_f32) return draw(Tag<float>());
+    if (type == type_f64) return draw(Tag<double>());
     return no_such_type;
 }

@@ -11,13 +11,6 @@ from napari_tilewise.kernels import KERNELS, run_lists
 from napari_tilewise.kernels.run_lists import RunLists
 from tests.kernels.comparing import compare, image_of, shape_of, strided
 
-
-@pytest.fixture(autouse=True)
-def _runs_of_noise(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have noise labelled by runs too, whatever its size."""
-    monkeypatch.setattr(run_lists, "NOISE", 2**40)
-
-
 INTEGERS = ("uint8", "uint16", "int8", "int16", "int32", "int64", "uint32")
 
 
@@ -50,8 +43,13 @@ def test_masks(ndim: int, instruction_set: str) -> None:
         compare("scipy.ndimage.label", ndi.label, mask, structure=structure)
 
 
+@pytest.mark.parametrize("most_changes", [-1.0, 0.25, 1.0])
 @pytest.mark.parametrize("dtype", INTEGERS)
-def test_integers(dtype: str, instruction_set: str) -> None:
+def test_integers(
+    dtype: str, most_changes: float, instruction_set: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pixel by pixel, as it is chosen, and by runs."""
+    monkeypatch.setattr(run_lists, "_MOST_CHANGES", most_changes)
     rng = np.random.default_rng(len(dtype))
     for trial in range(40):
         ndim = 2 + trial % 2
@@ -118,7 +116,7 @@ def test_what_is_left_to_the_function(instruction_set: str) -> None:
     assert not label.accepts(np.zeros((3, 3), bool), connectivity=3)
     assert not label.accepts(np.zeros((0, 3), bool))
     small = KERNELS["skimage.morphology.remove_small_objects"]
-    assert not small.accepts(np.zeros((3, 3), "i4"))
+    assert not small.accepts(np.zeros((3, 3), "u8"))
     structure = np.array([[1, 1, 0], [1, 1, 1], [0, 1, 1]])
     assert not KERNELS["scipy.ndimage.label"].accepts(np.zeros((3, 3), bool), structure)
 
@@ -138,8 +136,27 @@ def test_faces_and_touched_components(ndim: int, instruction_set: str) -> None:
         np.testing.assert_array_equal(runs.touched(pixels), expected)
 
 
+@pytest.mark.filterwarnings("ignore:Only one label")
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_small_labels(dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([12, len(dtype)])
+    path = "skimage.morphology.remove_small_objects"
+    for trial in range(40):
+        ndim = 1 + trial % 4
+        shape = shape_of(rng, ndim, {1: 150, 2: 150, 3: 33, 4: 9}[ndim])
+        labels = rng.integers(0, (1, 2, 3, 9, 99)[trial % 5], shape).astype(dtype)
+        max_size = float(rng.choice([0, 0.5, 1, 5, 64, np.inf]))
+        compare(path, morphology.remove_small_objects, strided(rng, labels), max_size=max_size)
+    long_range = np.array([[0, 1, 1], [np.iinfo(dtype).max % 2**22, 0, 0]]).astype(dtype)
+    compare(path, morphology.remove_small_objects, long_range, max_size=1)
+    with pytest.warns(UserWarning, match="Only one label"):
+        KERNELS[path].run(np.ones((3, 4), dtype), max_size=5)
+    if np.dtype(dtype).kind == "i":
+        with pytest.raises(ValueError, match="Negative"):
+            KERNELS[path].run(np.full((3, 4), -1, dtype), max_size=5)
+
+
 def test_noise_is_not_made_into_runs(monkeypatch: pytest.MonkeyPatch, instruction_set: str) -> None:
-    monkeypatch.undo()
     made: list[tuple[int, ...]] = []
 
     def noted(image: np.ndarray, *args: int) -> RunLists:
@@ -155,4 +172,4 @@ def test_noise_is_not_made_into_runs(monkeypatch: pytest.MonkeyPatch, instructio
         expected = measure.label(image, return_num=True)
         np.testing.assert_array_equal(labels[0], expected[0])
         assert labels[1] == expected[1]
-    assert made == [(64, 70), (9, 70), (64, 70, 1), (260, 260)]
+    assert made == [(64, 70, 1)]  # a mask

@@ -120,6 +120,36 @@ def test_bins_of_equal_width(dtype: str, instruction_set: str) -> None:
     assert not kernel.accepts(np.zeros((3, 4), int), bins=10, range=(0, 1))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_lines_between_points(dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([15, len(dtype)])
+    for trial in range(60):
+        count = int(rng.choice([2, 3, 17, 256, 1000]))
+        scale = 10.0 ** int(rng.integers(-30, 30))
+        if trial % 3:
+            places = np.linspace(-scale, 2 * scale, count).astype(dtype if trial % 2 else "f8")
+        else:  # unequally far apart
+            places = np.cumsum(rng.random(count) ** 9 + 1e-9) * scale
+        if (np.diff(places) <= 0).any():
+            continue
+        values = np.cumsum(rng.random(count)) if trial % 4 else rng.normal(size=count)
+        image = (rng.normal(size=shape_of(rng, 2, 300)) * scale).astype(dtype)
+        if trial % 2:  # upon the places, and beside them
+            ends = np.array([-np.inf, np.inf], dtype)
+            image = np.nextafter(
+                rng.choice(places, image.shape).astype(dtype), rng.choice(ends, image.shape)
+            )
+        image.flat[:: int(rng.integers(2, 50))] = rng.choice([-0.0, np.nan, np.inf, -np.inf])
+        compare("numpy.interp", np.interp, strided(rng, image), places, values)
+    kernel, line = KERNELS["numpy.interp"], np.arange(3.0)
+    image = np.zeros((3, 4), dtype)
+    assert not kernel.accepts(image, line[:1], line[:1])
+    assert not kernel.accepts(image, line[::-1], line)
+    assert not kernel.accepts(image, line, np.array([0, np.nan, 1]))
+    assert not kernel.accepts(image, np.array([-1e308, 0, 1e308]), line)
+    assert not kernel.accepts(image.astype(int), line, line)
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 def test_counts_and_tables(dtype: str, instruction_set: str) -> None:
     rng = np.random.default_rng([4, len(dtype)])

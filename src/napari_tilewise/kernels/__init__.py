@@ -54,7 +54,7 @@ _STANDS_FOR = {
         "skimage.filters.sobel_h",
         "skimage.filters.sobel_v",
     ),
-    "equal_bins": ("numpy.histogram",),
+    "equal_bins": ("numpy.histogram", "numpy.interp"),
     "extrema_plateaus": (
         "skimage.morphology.local_maxima",
         "skimage.morphology.local_minima",

@@ -1,7 +1,8 @@
-"""Histograms of floating-point pixels over bins of equal width."""
+"""Histograms of floating-point pixels over bins of equal width, and lines between their centres."""
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,3 +53,60 @@ def histogram(
 
 
 HISTOGRAM = Kernel("numpy.histogram", _exact_for_histogram, histogram)
+
+
+# -- straight lines between points -----------------------------------------------------------------
+
+
+@cache
+def _draws_alike() -> bool:
+    """Return whether NumPy rounds the product before it adds it, as the kernel does."""
+    tiny = 2.0**-30
+    drawn = np.interp(np.full(4, 1 + tiny), [0.0, 2.0], [-(1 + 2 * tiny), 1.0])
+    return bool((drawn == 0).all())
+
+
+def _slopes(xp: np.ndarray, fp: np.ndarray) -> np.ndarray:
+    with np.errstate(all="ignore"):
+        return np.diff(fp) / np.diff(xp)
+
+
+def _exact_for_interp(x: np.ndarray, xp: Any, fp: Any) -> bool:
+    if x.dtype not in _FLOATS:
+        return False
+    places, values = np.asarray(xp), np.asarray(fp)
+    if any(points.dtype.kind not in "uif" or points.ndim != 1 for points in (places, values)):
+        return False
+    if places.shape != values.shape or not 2 <= len(places) <= _MOST_BINS:
+        return False
+    places, values = places.astype(float), values.astype(float)
+    ends = float(places[-1]) - float(places[0])
+    return bool(
+        (np.diff(places) > 0).all()
+        and 0 < ends < np.inf
+        and len(places) / ends < np.inf
+        and np.isfinite(values).all()
+        and np.isfinite(_slopes(places, values)).all()
+        and _draws_alike()
+    )
+
+
+def interp(x: np.ndarray, xp: Any, fp: Any) -> np.ndarray:
+    """Return what lies on the straight lines between points, as `numpy.interp` does.
+
+    Parameters
+    ----------
+    x
+        float32 or float64, of any shape.
+    xp, fp
+        Coordinates of the points: fastest where the first are equally far apart.
+    """
+    pixels = contiguous(x)
+    places, values = (np.ascontiguousarray(points, np.float64) for points in (xp, fp))
+    slopes, result = _slopes(places, values), np.empty(pixels.shape)
+    code = type_code(pixels.dtype)
+    call("interpolate", pixels, code, pixels.size, places, values, slopes, len(places), result)
+    return result
+
+
+INTERP = Kernel("numpy.interp", _exact_for_interp, interp)

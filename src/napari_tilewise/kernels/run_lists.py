@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 from scipy import ndimage as ndi
-from skimage import measure
-from skimage.morphology import remove_small_objects as _remove_small_objects
+from skimage import morphology
 
 from napari_tilewise.kernels.arrays import (
     TYPES,
@@ -19,17 +18,18 @@ from napari_tilewise.kernels.arrays import (
     result_array,
     type_code,
 )
+from napari_tilewise.kernels.footprint_windows import volume_sizes
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import call
 
 _MOST_PIXELS = 2**31 - 2
-NOISE = 2**12
-"""Pixels of an image of noise that scikit-image labels pixel by pixel in half the time of runs."""
-SMALL = 2**16
-"""Pixels up to which an image is noise if seven of ten neighbours differ; of a larger one, more."""
-DEPRECATED = inspect.signature(_remove_small_objects).parameters["min_size"].default
+_MOST_CHANGES = 0.25
+"""Share of the pixels of integers that differ from the one before; of more, runs cost more."""
+DEPRECATED = inspect.signature(morphology.remove_small_objects).parameters["min_size"].default
 """scikit-image's default of deprecated parameters, which tells that they were not passed."""
 _MOST_AXES = 6
+_FEW_LABELS = 2**16
+"""That a table is made of, however few the pixels."""
 
 
 class RunLists:
@@ -191,13 +191,12 @@ def _exact_for_label(
 
 
 def _is_noise(image: np.ndarray) -> bool:
-    """Return whether most of the pixels differ from the one before."""
-    if image.dtype == np.bool_ or image.size < NOISE or image.shape[-1] < 2:
+    """Return whether so many pixels differ from the one before that runs are short."""
+    if image.dtype == np.bool_ or image.shape[-1] < 2:
         return False
     rows = image.reshape(-1, image.shape[-1])
     rows = rows[:: len(rows) // 16 or 1]
-    share = 0.7 if image.size <= SMALL else 0.85
-    return int(np.count_nonzero(rows[:, 1:] != rows[:, :-1])) > share * rows.size
+    return int(np.count_nonzero(rows[:, 1:] != rows[:, :-1])) > _MOST_CHANGES * rows.size
 
 
 def label(
@@ -214,10 +213,30 @@ def label(
         As there.
     """
     if _is_noise(label_image):
-        return measure.label(label_image, background, return_num, connectivity)
+        labels, count = _labels_of_pixels(label_image, connectivity, int(background or 0))
+        return (labels, count) if return_num else labels
     runs = RunLists(label_image, connectivity, int(background or 0))
     labels = runs.labels(np.int32 if label_image.dtype == np.bool_ else np.intp)
     return (labels, runs.count) if return_num else labels
+
+
+def _labels_of_pixels(
+    image: np.ndarray, connectivity: int | None, background: int
+) -> tuple[np.ndarray, int]:
+    """Return the components of an image of integers and their number, found pixel by pixel."""
+    image, count = contiguous(image), np.zeros(1, np.int64)
+    labels = np.empty(image.shape, np.intp)
+    call(
+        "label_pixels",
+        image,
+        type_code(image.dtype),
+        background,
+        volume_sizes(image),
+        image.ndim if connectivity is None else int(connectivity),
+        labels,
+        count,
+    )
+    return labels, int(count[0])
 
 
 LABEL = Kernel("skimage.measure.label", _exact_for_label, label)
@@ -309,7 +328,10 @@ def _exact_for_objects(
     max_size: float = 64,
     out: np.ndarray | None = None,
 ) -> bool:
-    return min_size is DEPRECATED and _is_small(ar, connectivity, out)
+    if min_size is not DEPRECATED:
+        return False
+    are_labels = ar.dtype in TYPES and ar.dtype.kind in "iu" and ar.dtype != np.uint64
+    return _is_small(ar, connectivity, out) or (are_labels and out is None and ar.size > 0)
 
 
 def _exact_for_holes(
@@ -331,17 +353,41 @@ def remove_small_objects(
     max_size: float = 64,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Clear the components of a mask up to a size, as `skimage.morphology` does.
+    """Clear the components of a mask, or the labels, up to a size, as `skimage.morphology` does.
 
     Parameters
     ----------
     ar, min_size, connectivity, max_size, out
         As in `skimage.morphology.remove_small_objects`.
     """
+    if ar.dtype != np.bool_:
+        return _without_small_labels(ar, max_size)
     runs = RunLists(ar, connectivity)
     keep = runs.areas > max_size
     keep[0] = False
     return runs.look_up(keep, out)
+
+
+def _without_small_labels(labels: np.ndarray, max_size: float) -> np.ndarray:
+    """Return labels without those of few pixels; of negative or very long ones, the function's."""
+    labels, result, levels = (
+        contiguous(labels),
+        np.empty_like(labels, order="C"),
+        np.zeros(1, np.int64),
+    )
+    if max_size > 0:
+        call(
+            "clear_small",
+            labels,
+            result,
+            type_code(labels.dtype),
+            labels.size,
+            max(_FEW_LABELS, labels.size),
+            float(max_size),
+            levels,
+        )
+    # Of a single label the function warns.
+    return result if levels[0] > 2 else morphology.remove_small_objects(labels, max_size=max_size)
 
 
 def remove_small_holes(

@@ -18,6 +18,8 @@ from napari_tilewise.operations.shared.common import as_float
 from napari_tilewise.operations.shared.histograms import (
     BINNING,
     COUNTING,
+    DRAWING,
+    Histogram,
     bins_of,
     counted_levels,
     gather_histogram,
@@ -42,6 +44,8 @@ from napari_tilewise.operations.spec.parameters import AlignedImage, Flag, Numbe
 from napari_tilewise.operations.spec.substitution import run_fastest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import DTypeLike
 
 TYPES = (
@@ -95,13 +99,32 @@ def _equalize_plan(call: Call) -> Plan:
     shares = cumulative(histogram, call.dtype)
 
     def equalized(data: np.ndarray) -> np.ndarray:
-        out = np.interp(data.ravel(), histogram.centers, shares).reshape(data.shape)
-        return np.asarray(out.astype(as_float(call), copy=False))
+        out = run_fastest(DRAWING, np.interp, data.ravel(), histogram.centers, shares)
+        return np.asarray(out.reshape(data.shape).astype(as_float(call), copy=False))
 
+    if call.dtype.kind not in "ui":
+        return Tiles(lambda block: equalized(block.data), only_reads=True)
     if call.dtype not in (np.uint8, np.uint16):
-        return Tiles(lambda block: equalized(block.data))
+        return Tiles(_equal_levels(histogram, equalized), only_reads=True)
     table = equalized(np.arange(np.iinfo(call.dtype).max + 1, dtype=call.dtype))
-    return Tiles(lambda block: np.asarray(run_fastest(LOOK_UP, np.take, table, block.data)))
+    return Tiles(
+        lambda block: np.asarray(run_fastest(LOOK_UP, np.take, table, block.data)),
+        only_reads=True,
+    )
+
+
+def _equal_levels(
+    histogram: Histogram, equalized: Callable[[np.ndarray], np.ndarray]
+) -> Callable[[Block], np.ndarray]:
+    """Return what looks every integer up among those that were counted."""
+    low, high = int(histogram.centers[0]), int(histogram.centers[-1])
+    table = equalized(histogram.centers)
+
+    def compute(block: Block) -> np.ndarray:
+        # Pixels beyond a mask may lie beyond the levels that were counted.
+        return np.asarray(table[np.clip(block.data, low, high).astype(np.int64) - low])
+
+    return compute
 
 
 FEW = 2**20
@@ -158,7 +181,9 @@ OPERATIONS = (
         },
         result=ResultSpec(dtype=as_float),
         plan_of=_equalize_plan,
-        adapter=Adapter(kernels=("skimage.exposure.equalize_hist", BINNING, COUNTING, LOOK_UP)),
+        adapter=Adapter(
+            kernels=("skimage.exposure.equalize_hist", BINNING, COUNTING, DRAWING, LOOK_UP)
+        ),
         limits=Limits(finite=True),
         cost=Cost(
             memory=5.0,

@@ -136,7 +136,8 @@ def _iterate_integers(
 
 def _finite(block: Block) -> np.ndarray:
     pixels = block.data[block.core].ravel()
-    return np.asarray(pixels[np.isfinite(pixels)])
+    is_finite = np.isfinite(pixels)
+    return np.asarray(pixels if is_finite.all() else pixels[is_finite])
 
 
 def _survey_finite(block: Block) -> tuple[Any, ...]:
@@ -144,6 +145,8 @@ def _survey_finite(block: Block) -> tuple[Any, ...]:
     pixels = block.data[block.core]
     finite = _finite(block)
     ends = (finite.min(), finite.max()) if finite.size else (np.inf, -np.inf)
+    if finite.size == pixels.size:
+        return (*ends, finite.size, 0, 0, 0)
     high, low = int(np.isposinf(pixels).sum()), int(np.isneginf(pixels).sum())
     return (*ends, finite.size, int(np.isnan(pixels).sum()), high, low)
 
@@ -154,7 +157,10 @@ def _join_surveys(a: tuple[Any, ...], b: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _float_threshold(call: Call) -> Passes[Any]:
     low, high, count, _, positive_infinities, negative_infinities = yield Reduce(
-        of=_survey_finite, merge=_join_surveys, description="range of the image"
+        of=_survey_finite,
+        merge=_join_surveys,
+        description="range of the image",
+        only_reads=True,
     )
     if count == 0:
         if not positive_infinities and not negative_infinities:
@@ -216,7 +222,7 @@ def _reduce_sides(low: Any, threshold: Any) -> Passes[tuple[Any, int, Any, int]]
         )
 
     total, foreground_size, background_total, background_size = yield Reduce(
-        of=side_sums, merge=np.add, description="means of both sides"
+        of=side_sums, merge=np.add, description="means of both sides", only_reads=True
     )
     return total, int(foreground_size), background_total, int(background_size)
 
@@ -244,6 +250,7 @@ class _Convergence:
                 of=lambda block: _drop_excess_values(np.unique(_finite(block) - low), np.inf),
                 merge=_join_values,
                 description="smallest gap",
+                only_reads=True,
             )
             self.exact = values is not None
             self.tolerance = gap / 2

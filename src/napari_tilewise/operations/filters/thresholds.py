@@ -141,6 +141,11 @@ def _from_histogram(call: Call, histogram: Histogram) -> Any:
 def _otsu(call: Call, histogram: Histogram) -> Any:
     if histogram.constant:
         return call.dtype.type(histogram.low)
+    if call.dtype.kind in "ui":
+        # An empty level parts the same classes as the level before it, which comes first.
+        used = np.flatnonzero(histogram.counts)
+        counts, centers = histogram.counts[used], histogram.centers[used]
+        histogram = replace(histogram, counts=counts, centers=centers)
     return _from_histogram(call, histogram)
 
 

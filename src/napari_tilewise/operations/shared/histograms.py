@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Pixels: TypeAlias = Callable[[Block], np.ndarray]
 """Which pixels of a block count, as a flat array."""
 
-COUNTING, BINNING = "numpy.bincount", "numpy.histogram"
+COUNTING, BINNING, DRAWING = "numpy.bincount", "numpy.histogram", "numpy.interp"
 """The functions that count the levels of 8- and 16-bit images, and the pixels of others in bins."""
 NO_PIXEL = "the mask leaves no pixel to count."
 MOST_BINS = 2**27
@@ -189,7 +189,8 @@ def _gather_integers(call: Call, low: Any, high: Any, pixels: Pixels) -> Passes[
         if not values.size:
             return 0, np.zeros(0, np.int64)
         start = int(values.min())
-        return start - first, np.bincount((values.astype(np.int64) - start).ravel())
+        shifted = np.subtract(values, start, dtype=np.int64, casting="unsafe")
+        return start - first, np.bincount(shifted)
 
     def merge(a: tuple[int, np.ndarray], b: tuple[int, np.ndarray]) -> tuple[int, np.ndarray]:
         total = _full(a, length)
@@ -198,7 +199,12 @@ def _gather_integers(call: Call, low: Any, high: Any, pixels: Pixels) -> Passes[
         return 0, total
 
     return _full(
-        (yield Reduce(of=of, merge=merge, in_groups=True, description="histogram")), length
+        (
+            yield Reduce(
+                of=of, merge=merge, in_groups=True, only_reads=True, description="histogram"
+            )
+        ),
+        length,
     )
 
 
