@@ -47,6 +47,22 @@ def colours_with_nan() -> np.ndarray:
     return image
 
 
+def fractions_in_columns(*shape: int) -> np.ndarray:
+    """Return an image in Fortran's order, whose sums depend on it."""
+    return np.asfortranarray(np.random.default_rng(0).random(shape))
+
+
+def heavy_corner() -> np.ndarray:
+    """Return an image in Fortran's order, whose sums along rows and columns round differently.
+
+    Its first pixel is so large that adding 3 changes it, as down the column, and adding 1 does not.
+    """
+    image = np.ones((256, 240), order="F")
+    image[1:, 0] = 3
+    image[0, 0] = 2.0**53
+    return image
+
+
 @cache
 def seeds() -> np.ndarray:
     markers = np.zeros((20, 20), int)
@@ -61,7 +77,17 @@ def sample(key: str) -> tuple[np.ndarray, dict[str, Any]]:
     if key.startswith("filters.rank."):
         swapped = levels(60).astype(np.dtype("u2").newbyteorder())
         return swapped, {"footprint": np.ones((3, 3), np.uint8)}
+    if key in ("restoration.denoise_wavelet", "restoration.estimate_sigma"):
+        single = np.random.default_rng(0).random((40, 40), np.float32)
+        return single.astype(single.dtype.newbyteorder()), {}
+    corner, mean = heavy_corner(), {"block_size": 8, "func": np.mean}
     return {
+        "color.rgb2gray": (fractions_in_columns(64, 80, 3), {}),
+        "filters.threshold_mean": (corner, {}),
+        "measure.block_reduce": (fractions_in_columns(64, 80), mean),
+        "measure.manders_coloc_coeff": (corner, {"image1_mask": corner < 9}),
+        "measure.manders_overlap_coeff": (corner, {"image1": np.ones_like(corner)}),
+        "transform.downscale_local_mean": (fractions_in_columns(64, 80), {"factors": 8}),
         "filters.unsharp_mask": (levels(9, (20, 20, 3)) / 9, {"channel_axis": -1}),
         "color.rgb2hsv": (colours_with_nan(), {}),
         "segmentation.morphological_chan_vese": (levels(9) / 9, {"num_iter": 1}),

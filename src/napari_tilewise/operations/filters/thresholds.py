@@ -29,6 +29,7 @@ from napari_tilewise.operations.shared.histograms import (
 )
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
+from napari_tilewise.operations.spec.deviation import ADDED_IN_ORDER
 from napari_tilewise.operations.spec.operation import (
     PER_PIXEL,
     Accuracy,
@@ -375,6 +376,7 @@ OPERATIONS = (
         name="filters.threshold_mean",
         family=families.THRESHOLDS,
         kind=Kind.STATISTIC,
+        accuracy=Accuracy(deviations=(ADDED_IN_ORDER,)),
         result=ResultSpec(output=Output.SCALAR, dtype=_mean_dtype, shape=_scalar),
         plan_of=_mean_plan,
         cost=Cost(largest_region=largest_cut, memory=3.0, at_once=AtOnce(function=2**16)),

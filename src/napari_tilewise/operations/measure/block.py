@@ -10,8 +10,10 @@ import numpy as np
 
 from napari_tilewise.errors import InvalidParameter, did_you_mean
 from napari_tilewise.operations.spec import families
+from napari_tilewise.operations.spec.deviation import ADDED_IN_ORDER
 from napari_tilewise.operations.spec.keyword_specs import Keywords
 from napari_tilewise.operations.spec.operation import (
+    Accuracy,
     AtOnce,
     Block,
     Call,
@@ -139,6 +141,7 @@ OPERATIONS = (
         name="measure.block_reduce",
         family=families.SIZES,
         kind=Kind.GEOMETRY,
+        accuracy=Accuracy(deviations=(ADDED_IN_ORDER,)),
         specs={
             "block_size": Number(integer=True, minimum=1, per_axis=True, length=True, usual=(1, 6)),
             "func": NumpyFunction(samples=(np.sum, np.mean, np.median, np.max, np.min)),

@@ -18,6 +18,7 @@ from napari_tilewise.operations.shared.global_numbers import largest_cut, sums
 from napari_tilewise.operations.shared.selected_sums import selected_sums
 from napari_tilewise.operations.shared.whole import whole
 from napari_tilewise.operations.spec import families
+from napari_tilewise.operations.spec.deviation import ADDED_IN_ORDER
 from napari_tilewise.operations.spec.operation import (
     PER_PIXEL,
     Accuracy,
@@ -294,6 +295,7 @@ OPERATIONS = (
         family=families.COLOCALIZATION,
         specs={"image1_mask": SECOND_MASK, "mask": MASK},
         kind=Kind.STATISTIC,
+        accuracy=Accuracy(deviations=(ADDED_IN_ORDER,)),
         result=QUOTIENT,
         plan_of=_manders_coloc,
         note=HALF,
@@ -305,6 +307,7 @@ OPERATIONS = (
         specs={"image1": SECOND_IMAGE, "mask": MASK},
         kind=Kind.STATISTIC,
         result=QUOTIENT,
+        accuracy=Accuracy(deviations=(ADDED_IN_ORDER,)),
         plan_of=_manders_overlap,
         note=HALF,
         cost=Cost(memory=6.0, at_once=AT_ONCE),

@@ -25,7 +25,9 @@ from napari_tilewise.operations.shared.percentiles import ranked
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.shared.whole import whole
 from napari_tilewise.operations.spec import families
+from napari_tilewise.operations.spec.deviation import SWAPPED_SINGLE
 from napari_tilewise.operations.spec.operation import (
+    Accuracy,
     Block,
     Call,
     Cost,
@@ -355,6 +357,7 @@ OPERATIONS = (
         name="restoration.denoise_wavelet",
         family=families.DENOISING,
         kind=Kind.STATISTIC,
+        accuracy=Accuracy(deviations=(SWAPPED_SINGLE,)),
         specs={
             "sigma": Either(
                 options=(
@@ -384,6 +387,7 @@ OPERATIONS = (
         name="restoration.estimate_sigma",
         family=families.DENOISING,
         kind=Kind.STATISTIC,
+        accuracy=Accuracy(deviations=(SWAPPED_SINGLE,)),
         specs={"average_sigmas": Flag(), "channel_axis": CHANNEL},
         result=ResultSpec(
             output=Output.SCALAR, dtype=lambda call: np.float64, shape=_estimate_shape

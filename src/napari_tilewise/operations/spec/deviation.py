@@ -61,3 +61,51 @@ SWAPPED_LEVELS = Deviation(
     applies=is_swapped,
 )
 """`skimage.filters.rank` compares data types with those of this machine."""
+
+
+def is_swapped_single(image: np.ndarray, params: Parameters) -> bool:
+    """Return whether an image of float32 has the other machines' byte order.
+
+    Parameters
+    ----------
+    image
+        The image.
+    params
+        The call's parameters.
+    """
+    return image.dtype.kind == "f" and image.dtype.itemsize == 4 and not image.dtype.isnative
+
+
+SWAPPED_SINGLE = Deviation(
+    calls="an image of float32 whose bytes are swapped (`>f4` on most machines, as in FITS files)",
+    library="PyWavelets takes the type for an unknown one and computes in double precision",
+    ours="that of the same numbers in the machine's byte order, in single precision",
+    versions="0.26 with PyWavelets 1.8",
+    applies=is_swapped_single,
+)
+"""PyWavelets compares data types with those of this machine."""
+
+
+def is_out_of_order(image: np.ndarray, params: Parameters) -> bool:
+    """Return whether an image of fractions lies in memory in another order than C's.
+
+    Parameters
+    ----------
+    image
+        The image.
+    params
+        The call's parameters.
+    """
+    return image.dtype.kind == "f" and not image.flags.c_contiguous
+
+
+ADDED_IN_ORDER = Deviation(
+    calls="an image of floating-point numbers that does not lie in memory in C's order (Fortran's, "
+    "or a view of every other pixel)",
+    library="NumPy adds numbers up in the order in which they lie in memory: other last bits than "
+    "for a copy of the image",
+    ours="that of a copy in C's order",
+    versions="0.26 with NumPy 2",
+    applies=is_out_of_order,
+)
+"""Sums depend on their order."""

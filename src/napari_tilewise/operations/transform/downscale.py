@@ -7,7 +7,9 @@ import numpy as np
 from napari_tilewise.grid import Region, clip, within
 from napari_tilewise.operations.shared.common import CVAL
 from napari_tilewise.operations.spec import families
+from napari_tilewise.operations.spec.deviation import ADDED_IN_ORDER
 from napari_tilewise.operations.spec.operation import (
+    Accuracy,
     AtOnce,
     Block,
     Call,
@@ -63,6 +65,7 @@ OPERATIONS = (
         name="transform.downscale_local_mean",
         family=families.SIZES,
         kind=Kind.GEOMETRY,
+        accuracy=Accuracy(deviations=(ADDED_IN_ORDER,)),
         specs={
             "factors": Number(minimum=1, integer=True, per_axis=True, length=True, usual=(1, 5)),
             "cval": CVAL,
