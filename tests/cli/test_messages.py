@@ -3,6 +3,7 @@
 import logging
 import re
 import threading
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -14,7 +15,14 @@ from napari_tilewise.batches.item_progress import ItemLines
 from napari_tilewise.cli import app
 from napari_tilewise.cli.option_names import shell_option
 from napari_tilewise.engine.events import PassStarted, TileDone
-from napari_tilewise.errors import BatchFailed, InvalidFunction, InvalidParameter, option, wording
+from napari_tilewise.errors import (
+    BatchFailed,
+    ClusterLost,
+    InvalidFunction,
+    InvalidParameter,
+    option,
+    wording,
+)
 from napari_tilewise.progress import displays
 from napari_tilewise.progress.run_progress import RunLines
 
@@ -76,6 +84,20 @@ def test_what_a_format_library_says_is_shown_once(shell, tmp_path):
     assert err.startswith(f"warning: {str(path)!r}: tifffile: ")
     assert err.count("\n") == 1
     assert shell("info", path, "--quiet")[2] == ""
+
+
+def test_a_cluster_that_is_lost_is_one_sentence(shell, stack, tmp_path, monkeypatch):
+    logger = logging.getLogger("distributed.client")
+
+    def lost(*args, **options):
+        logger.error("Failed to reconnect to scheduler")
+        logger.error("")
+        raise ClusterLost("The dask scheduler was lost.")
+
+    monkeypatch.setattr(import_module("napari_tilewise.runs"), "run", lost)
+    code, _, err = shell("run", "filters.sobel", stack, tmp_path / "a.ome.zarr")
+    assert code == 1
+    assert err == "napari-tilewise: The dask scheduler was lost.\n"
 
 
 class Lines:

@@ -37,6 +37,8 @@ USAGE_ERRORS = (
     errors.InvalidAxes,
     errors.InvalidRecipe,
 )
+SAY_IT_ALL = (errors.SourceUnreadable, errors.ClusterLost)
+"""Errors that say what libraries have warned of: of a file, of a connection."""
 
 app = typer.Typer(
     name="napari-tilewise",
@@ -108,7 +110,7 @@ def _run(argv: Sequence[str] | None) -> int:
         return done.code if isinstance(done.code, int) else int(done.code is not None)
     except errors.TilewiseError as error:
         SHELL.debug("failed", exc_info=True)
-        show_error(str(error), says_it_all=isinstance(error, errors.SourceUnreadable))
+        show_error(str(error), says_it_all=isinstance(error, SAY_IT_ALL))
         return 2 if isinstance(error, USAGE_ERRORS) else 1
     except KeyboardInterrupt:
         return _report("Interrupted.", 1)

@@ -38,6 +38,7 @@ class _Stderr(logging.Handler):
         self.threshold = logging.INFO
         self._pending: list[str] = []
         self._shown: set[str] = set()
+        self._takes_warnings = True
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show a record of ours; put a library's aside until the next one of ours, or the end."""
@@ -46,6 +47,8 @@ class _Stderr(logging.Handler):
             if record.levelno >= self.threshold:
                 self.show_pending()
                 self._write(message)
+        elif not self._takes_warnings or not message:
+            return
         elif record.levelno >= logging.WARNING and message not in self._shown:
             self._shown.add(message)
             source = "" if record.name == _WARNINGS.name else f"{record.name.partition('.')[0]}: "
@@ -58,9 +61,9 @@ class _Stderr(logging.Handler):
             for line in pending:
                 self._write(line)
 
-    def drop_pending(self) -> None:
-        """Forget what libraries said: the error that follows says it."""
-        self._pending = []
+    def drop_warnings(self) -> None:
+        """Forget what libraries said, and say until the end: the error that follows says it."""
+        self._pending, self._takes_warnings = [], False
 
     def _write(self, line: str) -> None:
         sys.stderr.write(f"{line}\n")
@@ -152,8 +155,8 @@ def show_error(message: str, *, says_it_all: bool = False) -> None:
     message
         A sentence.
     says_it_all
-        Whether it includes what a library said before.
+        Whether it includes what a library said before, and says on the way out.
     """
     if says_it_all:
-        _STDERR.drop_pending()
+        _STDERR.drop_warnings()
     SHELL.error("napari-tilewise: %s", " ".join(message.split()))

@@ -35,7 +35,7 @@ from napari_tilewise.executors.assignment import remove_assignment, write_assign
 from napari_tilewise.executors.executor import Executor
 from napari_tilewise.executors.main_guard import check_main_guard, unguarded
 from napari_tilewise.executors.worker import do
-from napari_tilewise.sizes import parse_size
+from napari_tilewise.sizes import parse_size, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -176,9 +176,8 @@ def _cluster_error(error: Exception, address: str) -> TilewiseError | None:
     names = {kind.__name__ for kind in type(error).__mro__}
     if isinstance(error, CancelledError) or names & _LOST:
         return ClusterLost(
-            f"The dask scheduler at {address} was lost during the run ({error}): expected it to "
-            "run until the end. Start it, and then the run, again: finished tiles are not computed "
-            "again."
+            f"The dask scheduler at {address} was lost during the run: expected it to run until "
+            "the end. Start it, and then the run, again: finished tiles are not computed again."
         )
     return None
 
@@ -419,7 +418,7 @@ def _running_cluster(client: Any, opened: Callable[[ExitStack], Any]) -> Cluster
     threads = max((int(worker["nthreads"]) for worker in workers), default=1)
     limits = [int(worker["memory_limit"]) for worker in workers if worker["memory_limit"]]
     address = client.scheduler.address
-    description = f"{len(workers)} workers of the scheduler at {address}"
+    description = f"{plural(len(workers), 'worker')} of the scheduler at {address}"
     return Cluster(opened, len(workers), threads, min(limits, default=None), description)
 
 
