@@ -94,7 +94,7 @@ def test_a_cluster_that_is_lost_is_one_sentence(shell, stack, tmp_path, monkeypa
         logger.error("")
         raise ClusterLost("The dask scheduler was lost.")
 
-    monkeypatch.setattr(import_module("napari_tilewise.runs"), "run", lost)
+    monkeypatch.setattr(import_module("napari_tilewise.runs.run"), "run", lost)
     code, _, err = shell("run", "filters.sobel", stack, tmp_path / "a.ome.zarr")
     assert code == 1
     assert err == "napari-tilewise: The dask scheduler was lost.\n"
