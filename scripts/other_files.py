@@ -8,6 +8,7 @@ copied to an OME-Zarr and compared with the copy, and with what libvips, h5py or
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tarfile
 import tempfile
@@ -231,7 +232,8 @@ def main() -> int:
             for source in _sources(path):
                 with tempfile.TemporaryDirectory() as copies:
                     result = attempt(source, Path(copies))
-                outcomes.append(Outcome(package, name + source.removeprefix(str(path)), *result))
+                inside = source.removeprefix(os.path.normpath(path))
+                outcomes.append(Outcome(package, name + inside, *result))
     rows = [list(Outcome._fields), *([cell.replace("|", "/") for cell in row] for row in outcomes)]
     counts = [
         sum(o.result.startswith(words) for o in outcomes)

@@ -17,7 +17,12 @@ import napari_tilewise as tw
 from napari_tilewise.engine.build import StackLayout, build
 from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.stack_results import compute
-from napari_tilewise.errors import InvalidFunction
+from napari_tilewise.errors import (
+    InvalidFunction,
+    InvalidParameter,
+    MemoryBudgetExceeded,
+    TilewiseError,
+)
 from napari_tilewise.operations.spec.docstrings import signature
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
@@ -33,6 +38,7 @@ from napari_tilewise.operations.spec.operation import (
     Part,
     ResultSpec,
 )
+from napari_tilewise.operations.spec.parameters import Number
 from tests.strategies import cropped, typical
 
 LENGTH = 256
@@ -213,3 +219,52 @@ def test_a_tile_takes_no_more_memory_than_stated(name: str, dtype: str) -> None:
         finally:
             tracemalloc.stop()
     assert peak <= op.cost.memory * 8 * pixels + CONSTANT
+
+
+BEYOND = 2**31 - 1
+OF_IMAGE = np.random.default_rng(0).random((50, 60))
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter"),
+    [
+        ("measure.blur_effect", "h_size"),
+        ("ndimage.uniform_filter", "size"),
+        ("ndimage.uniform_filter1d", "size"),
+        ("feature.blob_log", "num_sigma"),
+        ("feature.blob_doh", "num_sigma"),
+        ("feature.daisy", "rings"),
+        ("feature.daisy", "histograms"),
+        ("feature.daisy", "orientations"),
+        ("transform.pyramid_laplacian", "max_layer"),
+        ("restoration.denoise_wavelet", "wavelet_levels"),
+        ("restoration.denoise_bilateral", "bins"),
+    ],
+)
+def test_what_no_memory_holds_is_refused_before_anything_is_computed(
+    name: str, parameter: str
+) -> None:
+    with pytest.raises((MemoryBudgetExceeded, InvalidParameter)):
+        tw.plan((name, {parameter: BEYOND}), OF_IMAGE, memory="1 GiB")
+
+
+def test_a_distance_beyond_the_image_is_as_one_across_it() -> None:
+    options = {"exclude_border": False}
+    peaks = [
+        tw.apply("feature.peak_local_max", OF_IMAGE, min_distance=distance, **options)
+        for distance in (60, BEYOND)
+    ]
+    np.testing.assert_array_equal(*peaks)
+
+
+@pytest.mark.parametrize("value", [2**70, -(2**70), 2**64, 10**400])
+def test_integers_that_numpy_has_no_type_for_are_floats_or_refused(value: int) -> None:
+    for operation in tw.OPERATIONS.values():
+        for name, spec in operation.specs.items():
+            if type(spec) is not Number or spec.integer:
+                continue
+            try:
+                taken = spec.check(name, value, None)
+            except TilewiseError:
+                continue
+            assert type(taken) is float, (operation.name, name)

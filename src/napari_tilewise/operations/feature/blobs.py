@@ -340,7 +340,7 @@ def _check_doh(call: Call) -> None:
 
 SIGMA = Number(minimum=0, per_axis=True, length=True, usual=(0.5, 5))
 POSITIVE = replace(SIGMA, exclusive=True)
-COUNT = Number(integer=True, minimum=1, usual=(1, 6))
+COUNT = Number(integer=True, minimum=1, maximum=2**16, usual=(1, 6))
 
 
 def _specs(sigma: Spec, between: Mapping[str, Spec], last: Mapping[str, Spec]) -> dict[str, Spec]:

@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from napari_tilewise.operations.spec.pixel_positions import Samplings
 
 RED = [1, 0, 0]
+_MOST = 2**12
+"""Rings, and histograms of a ring, and directions: all are listed before the first pixel."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -421,9 +423,9 @@ OPERATIONS = (
         specs={
             "step": Number(integer=True, minimum=1, length=True, usual=(1, 6)),
             "radius": Number(integer=True, minimum=1, length=True, usual=(1, 7)),
-            "rings": Number(integer=True, minimum=1, usual=(1, 3)),
-            "histograms": Number(integer=True, minimum=1, usual=(1, 8)),
-            "orientations": Number(integer=True, minimum=1, usual=(1, 8)),
+            "rings": Number(integer=True, minimum=1, maximum=_MOST, usual=(1, 3)),
+            "histograms": Number(integer=True, minimum=1, maximum=_MOST, usual=(1, 8)),
+            "orientations": Number(integer=True, minimum=1, maximum=_MOST, usual=(1, 8)),
             "normalization": ChoiceSpec(choices=("l1", "l2", "daisy", "off"), advanced=True),
             "sigmas": Numbers(item=WIDTHS, optional=True, advanced=True),
             "ring_radii": Numbers(

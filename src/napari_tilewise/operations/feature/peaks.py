@@ -105,12 +105,17 @@ class MaxCount(Number):
 def footprint_of(call: Call) -> np.ndarray:
     """Return the neighbourhood in which a peak is the largest pixel."""
     if call["footprint"] is None:
-        return np.ones((2 * int(call["min_distance"]) + 1,) * call.ndim, bool)
+        # A neighbourhood as large as the image is that of any larger distance.
+        distance = min(int(call["min_distance"]), max(call.spatial_shape, default=0))
+        return np.ones((2 * distance + 1,) * call.ndim, bool)
     return np.asarray(call["footprint"])
 
 
 def _halo(call: Call) -> HaloLike:
-    halo = [(n // 2, n - 1 - n // 2) for n in footprint_of(call).shape]
+    if call["footprint"] is None:
+        halo = [(int(call["min_distance"]),) * 2] * call.ndim
+    else:
+        halo = [(n // 2, n - 1 - n // 2) for n in footprint_of(call).shape]
     if call["labels"] is None:
         return halo
     # Labels whose pixels are all peaks keep those that an opening removes, which has a reach of 2.

@@ -62,6 +62,11 @@ def _halo(call: Call) -> int:
     return int(call["h_size"]) // 2 + 1
 
 
+def _line_of_window(call: Call) -> int:
+    """Return the pixels of a line as SciPy copies it, with half a window at both ends."""
+    return int(call["h_size"]) // 9 + 1  # a pixel takes as much as 9 of the line
+
+
 def _check(call: Call) -> None:
     if call.channel_axis is not None and call.shape[call.channel_axis] != 3:
         raise InvalidImage(
@@ -95,6 +100,8 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_halo),
         plan_of=_blur_effect,
         limits=Limits(check=_check),
-        cost=Cost(memory=9.0, at_once=AtOnce(function=2**16, finite=True)),
+        cost=Cost(
+            memory=9.0, largest_region=_line_of_window, at_once=AtOnce(function=2**16, finite=True)
+        ),
     ),
 )

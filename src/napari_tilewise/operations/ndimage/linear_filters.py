@@ -211,6 +211,13 @@ def _check_size(call: Call) -> None:
         )
 
 
+def _line_of_window(call: Call) -> int:
+    """Return the pixels of a line as SciPy copies it, with half a window at both ends."""
+    size = call["size"]
+    longest = max(size) if isinstance(size, tuple) else int(size)
+    return longest // 6 + 1  # a pixel takes as much as 6 of the line
+
+
 def _uniform(name: str, specs: dict[str, Spec], halo: Callable[[Call], HaloLike]) -> Operation:
     one_axis = "axis" in specs
     return Operation(
@@ -226,7 +233,9 @@ def _uniform(name: str, specs: dict[str, Spec], halo: Callable[[Call], HaloLike]
             check=checked(check_type, *((check_axis, _check_size) if one_axis else (_check_sizes,)))
         ),
         adapter=NO_AXES,
-        cost=Cost(memory=6.0, at_once=AtOnce(function=2**16, finite=True)),
+        cost=Cost(
+            memory=6.0, largest_region=_line_of_window, at_once=AtOnce(function=2**16, finite=True)
+        ),
         note="Integers give the whole image's bits; those of which a window's sum may exceed 2**53 "
         "are refused. "
         "Means of floats come from running sums, whose rounding depends on where a line begins; "

@@ -368,7 +368,9 @@ OPERATIONS = (
             ),
             "wavelet": ChoiceSpec(choices=WAVELETS),
             "mode": ChoiceSpec(choices=("soft", "hard")),
-            "wavelet_levels": Number(minimum=1, integer=True, optional=True, usual=(1, 3)),
+            "wavelet_levels": Number(
+                minimum=1, maximum=64, integer=True, optional=True, usual=(1, 3)
+            ),
             "convert2ycbcr": Flag(advanced=True),
             "method": ChoiceSpec(choices=("BayesShrink", "VisuShrink")),
             "rescale_sigma": Flag(advanced=True),

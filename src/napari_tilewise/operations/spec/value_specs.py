@@ -152,7 +152,18 @@ class Number(Spec):
             raise InvalidParameter(
                 f"{shown(name, value)}: expected {self.describe()}, and at most {LONGEST} pixels."
             )
-        return value
+        return value if self.integer else self._of_numpy(name, value)
+
+    def _of_numpy(self, name: str, value: Any) -> Any:
+        """Return an integer for which NumPy has no type, and so no functions, as a float."""
+        if not isinstance(value, Integral) or -(2**63) <= int(value) < 2**64:
+            return value
+        try:
+            return float(value)
+        except OverflowError as exc:
+            raise InvalidParameter(
+                f"{shown(name, value)}: expected {self.describe()}, and at most 1e308."
+            ) from exc
 
     def scaled(self, value: Value, factors: Factors) -> Value:
         """Return a length or an area in larger pixels; any other number as it is."""

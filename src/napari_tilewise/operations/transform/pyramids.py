@@ -277,7 +277,7 @@ def _specs(factor: str) -> dict[str, Spec]:
 
 
 def _pyramid(name: str, levels: PyramidLevels, check: Callable[[Call], None]) -> Operation:
-    layers = {"max_layer": Number(minimum=-1, integer=True, usual=(-1, 4))}
+    layers = {"max_layer": Number(minimum=-1, maximum=2**16, integer=True, usual=(-1, 4))}
     return Operation(
         name=f"transform.pyramid_{name}",
         family=families.SIZES,
