@@ -219,7 +219,7 @@ void number(Runs& result) {
 }
 
 // Where rows are written one after the other, a short run is written as one vector: what it spills
-// over is written later. Only the very end of the image needs care.
+// over is written later. Only the very end of what is written needs care.
 template <class T>
 inline void fill(T* to, i64 n, T value, const T* limit) {
     constexpr int lanes = Lanes<T>::count;
@@ -233,12 +233,12 @@ inline void fill(T* to, i64 n, T value, const T* limit) {
 }
 
 template <class T, class Value>
-void paint(const Runs& runs, T* to, T background, Value value) {
-    const T* limit = to + runs.rows * runs.width;
+void paint(const Runs& runs, T* to, i64 first, i64 behind, T background, Value value) {
+    const T* limit = to + behind * runs.width;
     const Run* pieces = runs.runs.data();
     const Index* ids = runs.ids.data();
-    i64 run = 0;
-    for (i64 row = 0; row < runs.rows; ++row) {
+    i64 run = runs.row_start[static_cast<std::size_t>(first)];
+    for (i64 row = first; row < behind; ++row) {
         T* line = to + row * runs.width;
         i64 x = 0, end = runs.row_start[static_cast<std::size_t>(row) + 1];
         for (; run < end; ++run) {
@@ -329,16 +329,19 @@ TILEWISE_API std::int32_t tilewise_runs_measures(i64 handle, i64* areas, i64* fi
     return ok;
 }
 
-// Write table[component] at every pixel, or the component's number where there is no table.
-TILEWISE_API std::int32_t tilewise_runs_paint(i64 handle, void* to, i64 type, const void* table) {
+// Write table[component] at every pixel of the rows from `first` up to `behind`, or the component's
+// number where there is no table.
+TILEWISE_API std::int32_t tilewise_runs_paint_rows(i64 handle, void* to, i64 type, const void* table,
+                                                   i64 first, i64 behind) {
     const Runs* runs = runs_of(handle);
     return for_every(type, [&](auto tag) -> std::int32_t {
         using T = typename decltype(tag)::type;
         auto values = static_cast<const T*>(table);
+        auto target = static_cast<T*>(to);
         if (values)
-            paint(*runs, static_cast<T*>(to), values[0], [&](Index id) { return values[id]; });
+            paint(*runs, target, first, behind, values[0], [&](Index id) { return values[id]; });
         else
-            paint(*runs, static_cast<T*>(to), T(0), [](Index id) { return static_cast<T>(id); });
+            paint(*runs, target, first, behind, T(0), [](Index id) { return static_cast<T>(id); });
         return ok;
     });
 }

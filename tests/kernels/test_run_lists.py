@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage as ndi
 from skimage import filters, measure, morphology
 
-from napari_tilewise.kernels import KERNELS, run_lists
+from napari_tilewise.kernels import KERNELS, run_lists, threads
 from napari_tilewise.kernels.run_lists import RunLists
 from tests.kernels.comparing import compare, image_of, shape_of, strided
 
@@ -67,6 +67,23 @@ def test_integers(
             return_num=bool(trial % 2),
             connectivity=int(rng.integers(1, ndim + 1)),
         )
+
+
+def test_rows_are_painted_in_bands(instruction_set: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "_BAND", 50)
+    monkeypatch.setattr(threads, "_FURTHER_BAND", 50)
+    rng = np.random.default_rng(3)
+    with threads.several_threads(2):
+        for trial in range(40):
+            mask = mask_of(rng, shape_of(rng, 2 + trial % 2, 33))
+            compare("skimage.measure.label", measure.label, mask)
+            compare("skimage.measure.label", measure.label, mask.view(np.uint8))
+            compare(
+                "skimage.morphology.remove_small_objects",
+                morphology.remove_small_objects,
+                mask,
+                max_size=5,
+            )
 
 
 def test_areas_and_first_pixels(instruction_set: str) -> None:

@@ -22,7 +22,14 @@ LEVELS = ("baseline", "avx2", "avx512")
 INTERFACE = 6
 """What `tilewise_interface` of a library answers whose functions take what this code passes."""
 
-LATEST = ("flood_slice", "volume_eigenvalues", "label_pixels", "clear_small", "interpolate")
+LATEST = (
+    "flood_slice",
+    "volume_eigenvalues",
+    "label_pixels",
+    "clear_small",
+    "interpolate",
+    "runs_paint_rows",
+)
 """Functions that builds of this interface had not from its beginning: all are there, or none is
 called."""
 

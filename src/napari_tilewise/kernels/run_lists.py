@@ -21,6 +21,7 @@ from napari_tilewise.kernels.arrays import (
 from napari_tilewise.kernels.footprint_windows import volume_sizes
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import call
+from napari_tilewise.kernels.threads import in_bands
 
 _MOST_PIXELS = 2**31 - 2
 _MOST_CHANGES = 0.25
@@ -102,8 +103,16 @@ class RunLists:
         out
             Where to write them.
         """
-        target = result_array(self.shape, dtype, out)
-        call("runs_paint", self._handle, target, type_code(dtype), None)
+        return self._painted(dtype, None, out)
+
+    def _painted(self, dtype: Any, table: np.ndarray | None, out: np.ndarray | None) -> np.ndarray:
+        """Return a table's value for every pixel, the component's number where there is none."""
+        target, code = result_array(self.shape, dtype, out), type_code(dtype)
+
+        def paint_rows(begin: int, end: int) -> None:
+            call("runs_paint_rows", self._handle, target, code, table, begin, end)
+
+        in_bands(paint_rows, int(np.prod(self.shape[:-1])), target.size)
         return delivered(target, out)
 
     @property
@@ -155,9 +164,7 @@ class RunLists:
         """
         if table.shape != (self.count + 1,):
             raise ValueError(f"Expected a table of {self.count + 1} values, got {table.shape}.")
-        target = result_array(self.shape, table.dtype, out)
-        call("runs_paint", self._handle, target, type_code(table.dtype), contiguous(table))
-        return delivered(target, out)
+        return self._painted(table.dtype, contiguous(table), out)
 
 
 def _labelable(image: np.ndarray, connectivity: Any) -> bool:
