@@ -11,7 +11,7 @@ import zarr
 from imageio.v3 import imwrite
 
 from napari_tilewise.errors import InvalidParameter, SourceNotFound, SourceUnreadable
-from napari_tilewise.io.readers.checked_arrays import CheckedArray
+from napari_tilewise.io.readers.checked_arrays import CheckedArray, read_error
 from napari_tilewise.io.readers.open_image import open_image
 
 PIXELS = np.random.default_rng(0).integers(0, 60000, (3, 70, 90)).astype(np.uint16)
@@ -278,6 +278,12 @@ def test_corrupt_tiff_tile_is_named_when_it_is_read(tmp_path):
     path.write_bytes(content)
     with pytest.raises(SourceUnreadable, match=r"damaged\.tif"):
         open_image(path).data[:32, :32]
+
+
+def test_a_missing_file_is_not_called_damaged():
+    error = read_error(FileNotFoundError(2, "No such file or directory", "a.tif"), "a.tif")
+    assert "a file of it is missing" in str(error)
+    assert "decoded" not in str(error)
 
 
 def test_picture_too_large_to_be_read_whole(tmp_path, monkeypatch):

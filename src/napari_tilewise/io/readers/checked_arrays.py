@@ -87,6 +87,11 @@ def read_error(exc: BaseException, name: str, region: str = "") -> SourceUnreada
     subject = f"Region {region} of {name!r}" if region else f"{name!r}"
     if is_of_network(exc, name):
         return network_error(exc, subject)
+    if isinstance(exc, FileNotFoundError):
+        return SourceUnreadable(
+            f"{subject} cannot be read: a file of it is missing ({exc}); expected all to stay "
+            "until the end. Put it back, and start again."
+        )
     reason = f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__
     return SourceUnreadable(
         f"{subject} cannot be decoded ({reason}); expected intact pixel data, "
