@@ -355,7 +355,7 @@ def _pixels(call: Call) -> int:
 def _shortest(operation: Operation) -> Function:
     """Return the operation's function, or scikit-image's own where nothing comes between."""
     adapter = operation.adapter
-    is_plain = not (adapter.kernels or adapter.fixed or operation.deprecated)
+    is_plain = not (operation.has_kernel or adapter.fixed or operation.deprecated)
     return operation.raw_function if is_plain and adapter.pick is None else operation.function
 
 

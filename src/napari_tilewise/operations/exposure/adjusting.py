@@ -189,7 +189,7 @@ OPERATIONS = (
             memory=5.0,
             numbers=counted_levels,
             largest_region=bins_of,
-            at_once=AtOnce(function=2**16, counted=True),
+            at_once=AtOnce(function=2**16, counted=True, when=lambda call: call.dtype.kind == "b"),
         ),
     ),
     Operation(

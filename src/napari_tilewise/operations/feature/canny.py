@@ -7,6 +7,7 @@ before the gradient, which always mirrors at the image's border.
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -192,6 +193,11 @@ def _magnitude(call: Call, block: Block) -> Any:
     return _gradient(smooth)[-1][core]
 
 
+def _is_sorted_or_small(call: Call) -> bool:
+    """Return whether the function is faster than kernels: where it sorts, or of few pixels."""
+    return bool(call["use_quantiles"]) or prod(call.shape) <= 2**14
+
+
 OPERATIONS = (
     Operation(
         name="feature.canny",
@@ -211,6 +217,10 @@ OPERATIONS = (
         plan_of=_plan,
         adapter=Adapter(kernels=(SMOOTHING, THINNING, DERIVATIVE, LABELLING)),
         limits=Limits(ndim=(2, 2), check=_check),
-        cost=Cost(memory=10.0, largest_region=kernel_length, at_once=AtOnce(function=2**14)),
+        cost=Cost(
+            memory=10.0,
+            largest_region=kernel_length,
+            at_once=AtOnce(function=2**16, when=_is_sorted_or_small),
+        ),
     ),
 )

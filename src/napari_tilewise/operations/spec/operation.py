@@ -474,10 +474,14 @@ class Operation:
 
     def function(self, data: np.ndarray, /, **params: Any) -> Any:
         """Call the kernel of scikit-image's function where it gives the same, else the function."""
-        path = function_path(self.name)
-        if path not in self.adapter.kernels:
+        if not self.has_kernel:
             return self.reference(data, **params)
-        return run_fastest(path, self.reference, data, **params)
+        return run_fastest(function_path(self.name), self.reference, data, **params)
+
+    @cached_property
+    def has_kernel(self) -> bool:
+        """Whether a kernel stands for the function itself."""
+        return function_path(self.name) in self.adapter.kernels
 
     def reference(self, data: np.ndarray, /, **params: Any) -> Any:
         """Call scikit-image's own function with the arguments that are always fixed."""
