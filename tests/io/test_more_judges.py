@@ -5,6 +5,7 @@ They are in the group `judges` of pyproject.toml; a test whose library is missin
 
 from __future__ import annotations
 
+import importlib
 from itertools import product
 
 import numpy as np
@@ -255,3 +256,57 @@ def test_ink_and_white_zero_of_others(tmp_path):
     with tifffile.TiffFile(tmp_path / "white.tif") as tiff:
         assert tiff.pages.first.photometric == tifffile.PHOTOMETRIC.MINISWHITE
     np.testing.assert_array_equal(tw.open(tmp_path / "white.tif").data[...], inks[..., 0])
+
+
+def test_what_ome_types_writes_is_read(tmp_path):
+    ome_types = pytest.importorskip("ome_types")
+    model = ome_types.model
+    channels = [
+        model.Channel(id="Channel:0", name="DAPI", color="blue"),
+        model.Channel(id="Channel:1", name="GFP", color=(0, 255, 0)),
+    ]
+    place = {"position_x": 12, "position_y": 3.5, "position_x_unit": "µm", "position_y_unit": "µm"}
+    pixels = model.Pixels(
+        size_x=40, size_y=30, size_z=3, size_c=2, size_t=1, dimension_order="XYZCT", type="uint16",
+        physical_size_x=0.25, physical_size_y=0.5, physical_size_z=2, physical_size_z_unit="nm",
+        channels=channels, tiff_data_blocks=[model.TiffData()],
+        planes=[model.Plane(the_z=0, the_c=0, the_t=0, **place)],
+    )  # fmt: skip
+    xml = ome_types.OME(images=[model.Image(pixels=pixels, name="cells")]).to_xml()
+    stack = np.arange(2 * 3 * 30 * 40, dtype=np.uint16).reshape(2, 3, 30, 40)
+    path = tmp_path / "a.ome.tif"
+    options = {"description": xml.encode(), "metadata": None, "photometric": "minisblack"}
+    tifffile.imwrite(path, stack, **options)
+    image = tw.open(path)
+    assert (image.axes, image.details.title) == (("c", "z", "y", "x"), "cells")
+    assert image.scale == (1, 2, 0.5, 0.25)
+    assert image.units == (None, "nanometer", "micrometer", "micrometer")
+    assert image.translate[2:] == (3.5, 12)
+    assert [(c.name, c.color) for c in image.channels] == [("DAPI", "0000FF"), ("GFP", "00FF00")]
+    np.testing.assert_array_equal(image.data[:], stack)
+
+
+@pytest.mark.parametrize("version", ["v04", "v05"])
+def test_what_ome_zarr_models_writes_is_read(tmp_path, version):
+    package = pytest.importorskip("ome_zarr_models")
+    pydantic_zarr = pytest.importorskip("pydantic_zarr")
+    models = getattr(package, version)
+    names = {} if version == "v04" else {"dimension_names": ("y", "x")}
+    arrays = getattr(pydantic_zarr, "v2" if version == "v04" else "v3")
+    axis = importlib.import_module(f"ome_zarr_models.{version}.axes").Axis
+    image = models.Image.new(
+        array_specs=[arrays.ArraySpec.from_array(np.zeros((6, 8), np.uint8), **names)],
+        paths=["0"],
+        axes=[axis(name=name, type="space", unit="micrometer") for name in "yx"],
+        scales=[[0.5, 0.25]],
+        translations=[[3.0, 4.0]],
+        name="cells",
+    )
+    path = tmp_path / "a.ome.zarr"
+    image.to_zarr(zarr.storage.LocalStore(path), path="/")
+    pixels = np.arange(48, dtype=np.uint8).reshape(6, 8)
+    zarr.open_group(path)["0"][:] = pixels
+    opened = tw.open(path)
+    assert (opened.axes, opened.scale, opened.translate) == (("y", "x"), (0.5, 0.25), (3, 4))
+    assert (opened.units, opened.details.title) == (("micrometer", "micrometer"), "cells")
+    np.testing.assert_array_equal(opened.data[:], pixels)
