@@ -426,3 +426,13 @@ def test_a_record_without_an_entry_is_refused_in_a_sentence(made, shell, key):
     code, _, err = shell(edited(made("scalar.json"), lambda record: record.pop(key)))
     assert code == 1
     assert f"{key!r} is missing" in err
+
+
+def test_what_exists_is_not_replaced_and_no_such_option_is_named(made, shell, tmp_path):
+    path, other = made("labels.ome.zarr"), tmp_path / "other.ome.zarr"
+    shutil.copytree(path, other)
+    code, _, err = shell(path, "--to", other)
+    assert code == 1
+    assert "other.ome.zarr' exists, and a record replaces nothing: give another " in err
+    assert "with --to." in err
+    assert "--overwrite" not in err

@@ -20,6 +20,7 @@ from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.system.disk import writing
 from napari_tilewise.errors import (
+    DestinationExists,
     DestinationUnwritable,
     InvalidParameter,
     TilewiseError,
@@ -29,6 +30,7 @@ from napari_tilewise.io.compare import Difference, compare_images, compare_value
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.writers.create import WRITERS
 from napari_tilewise.io.writers.formats import SAME_FORMAT
+from napari_tilewise.io.writers.staging import local_path
 from napari_tilewise.io.writers.values import SUFFIXES as VALUES
 from napari_tilewise.operations import get_operation
 from napari_tilewise.operations.copying import COPY
@@ -286,6 +288,11 @@ def _destination(output: str, suffix: str, to: PathLike | None) -> Iterator[str]
             raise InvalidParameter(
                 f"{str(os.fspath(to))!r} cannot be compared with {output!r}: give a destination "
                 f"that ends in {suffix!r} too."
+            )
+        if os.path.lexists(local_path(to)):
+            raise DestinationExists(
+                f"{str(os.fspath(to))!r} exists, and a record replaces nothing: give another "
+                f"destination with {option('to')}."
             )
         yield str(os.fspath(to))
         return
