@@ -233,6 +233,10 @@ def test_items_of_a_batch_are_measured_each_in_its_own_units(tmp_path: Path) -> 
     np.testing.assert_array_equal(report.table["area"], areas)
     assert report.table.units == {"area": "micrometer^2"}
     assert report.table.to_pandas().attrs["units"] == report.table.units
+    parquet = pytest.importorskip("pyarrow.parquet")
+    schema = parquet.read_schema(report.table.to_parquet(tmp_path / "table.parquet"))
+    assert schema.field("area").metadata[b"unit"] == b"micrometer^2"
+    assert not schema.field("label").metadata
     shown = CliRunner().invoke(
         app, ["run", NAME, str(tmp_path / "cells1.tif"), str(tmp_path / "t.csv"),
               "-p", "properties=area", "--dry-run"],

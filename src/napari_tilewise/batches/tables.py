@@ -87,7 +87,7 @@ class Table:
         return replaced_file(path, ".csv", overwrite, write)
 
     def to_parquet(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-        """Write the table to a Parquet file.
+        """Write the table to a Parquet file, with the units in the columns' metadata.
 
         Parameters
         ----------
@@ -108,8 +108,14 @@ class Table:
             raise MissingExtra(
                 "Parquet needs the package pyarrow: pip install 'napari-tilewise[parquet]'."
             ) from error
+        units, kinds = self.units, {n: _arrow(kind) for n, kind in self._kinds().items()}
         schema = pyarrow.schema(
-            [(_encodable(name), _arrow(kind)) for name, kind in self._kinds().items()]
+            pyarrow.field(
+                _encodable(name),
+                pyarrow.type_for_alias(kind),
+                metadata={"unit": units[name]} if name in units else None,
+            )
+            for name, kind in kinds.items()
         )
 
         def write(part: Path) -> None:
