@@ -1,11 +1,14 @@
 """Tiles follow time as well as memory, and those of a begun run stay what they are."""
 
+import functools
 import threading
+import time
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import zarr
+from skimage import filters
 
 import napari_tilewise as tw
 from napari_tilewise import errors
@@ -98,6 +101,33 @@ def test_a_window_is_left_as_soon_as_its_pace_is_known(seconds, source, monkeypa
     assert planned(source, "test_tile_time.slow").tile
     assert clock[0] <= tile_time.LONG + 2 * seconds
     assert max(pixels) == (tile_time.TILE if seconds > tile_time.SLOW_TILE else tile_time.WINDOW)
+
+
+def test_what_takes_long_between_passes_is_done_once_and_is_not_the_pace(tmp_path, monkeypatch):
+    pixels = np.random.default_rng(0).integers(0, 200, (600, 600)).astype(np.uint8)
+    zarr.create_array(tmp_path / "noise.zarr", data=pixels, chunks=(256, 256))
+    source, calls = str(tmp_path / "noise.zarr"), 0
+
+    @functools.wraps(filters.threshold_multiotsu)
+    def slow(*args, **options):
+        nonlocal calls
+        calls += 1
+        end = time.thread_time() + 0.05
+        while time.thread_time() < end:
+            pass
+        return np.array([1, 2])
+
+    planned(source, "filters.threshold_multiotsu")  # imports what it needs
+    monkeypatch.setattr(filters, "threshold_multiotsu", slow)
+    monkeypatch.setattr(tile_time, "LONG", 0.04)
+    paces = []
+    measure = tile_time._seconds_per_pixel
+    monkeypatch.setattr(
+        tile_time, "_seconds_per_pixel", lambda *a: paces.append(measure(*a)) or paces[-1]
+    )
+    planned(source, "filters.threshold_multiotsu")
+    assert calls == 1
+    assert paces[0] * tile_time.WINDOW < 0.05
 
 
 def test_the_tiles_of_a_begun_run_stay(source, pace, tmp_path):

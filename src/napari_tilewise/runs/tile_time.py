@@ -136,18 +136,19 @@ def _seconds_per_pixel(
     window = bind_recipe(pipeline.recipe, _window(pipeline.order[0], images), session)
     lengths = window.last.call.spatial_shape
     side = max(1, round(TILE ** (1 / max(1, len(lengths)))))
-    modules = -1
-    while modules != len(sys.modules):  # modules are imported once
-        modules = len(sys.modules)
+    modules, is_long = -1, False
+    while modules != len(sys.modules) and not is_long:  # modules are imported once
+        modules, started = len(sys.modules), time.thread_time()
         _compute_until_known(window, side, stopwatch, cancel)
+        # What is computed between passes may take long however few the pixels.
+        is_long = time.thread_time() - started > LONG
     if stopwatch.slow_tile is not None:
         computed = prod(min(n, side + 2 * halo) for n in lengths)
         return stopwatch.slow_tile / float(computed)
-    started = time.thread_time()
-    pixels = _compute_until_known(window, max(lengths), stopwatch, cancel)
-    if pixels is None:
-        return stopwatch.seconds / float(prod(lengths))
-    return (time.thread_time() - started) / pixels
+    pixels = None
+    if not is_long:
+        pixels = _compute_until_known(window, max(lengths), stopwatch, cancel)
+    return stopwatch.seconds / float(prod(lengths) if pixels is None else pixels)
 
 
 def _compute_until_known(
