@@ -62,6 +62,7 @@ ODD_ENTRIES = [
     {"pass": "tiles", "tile": [-1, 0, 0], "time": 1},
     {"pass": "tiles", "tile": [2**40, 2**40, 2**40], "time": 1},
     {"pass": "tiles", "tile": ["a", 0, 0], "time": 1},
+    {"pass": "tiles", "tile": [True, 0, 0], "time": 1},
     {"pass": ["tiles"], "tile": [0, 0, 0], "time": 1},
     {"pass": "tiles", "tile": 7, "time": 1},
     {"tile": [0, 0, 0]},

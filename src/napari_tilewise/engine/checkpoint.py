@@ -350,7 +350,7 @@ class CheckpointContents:
         return "tile" not in entry or self._may_be_tile(entry["pass"], entry["tile"])
 
     def _may_be_tile(self, name: str, position: list[Any]) -> bool:
-        if not all(isinstance(number, int) for number in position):
+        if not all(type(number) is int for number in position):  # True would select, not count
             return False
         size = self.tiles.get(name, PositionSet()).bytes_with(tuple(position))
         return size is not None and size <= _MOST_TILES

@@ -143,7 +143,7 @@ def unfinished_layout(history: Metadata, output: OutputRequest) -> Layout | None
         tile, materialized = tuple(facts["layout"]["tile"]), tuple(facts["layout"]["kept"])
         is_same = _decisive(facts["history"]) == _decisive({**history, **output.record_entries})
         lengths = (*tile, *(number + 1 for number in materialized))
-        if is_same and all(isinstance(length, int) and length > 0 for length in lengths):
+        if is_same and all(type(length) is int and length > 0 for length in lengths):
             return Layout(tile, materialized)
     return None
 
