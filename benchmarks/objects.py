@@ -4,8 +4,8 @@
 table of all properties that are sums; seconds per pixel should not grow with the image.
 ``--watershed 4096 16384``: distances of the objects of a mask and a watershed from their peaks; up
 to 4096 both are compared with SciPy and scikit-image on the whole image. Each case runs in a
-process of its own, in the memory given, and says what it took. ``--python PATH`` runs other
-packages too, in an environment that has them: see `peers`.
+process of its own, in the memory given, and says what it took. ``--flood 2048 16384``: a watershed
+without a mask, from 40 markers in every 512 x 512 pixels. `object_peers` has other packages beside.
 """
 
 from __future__ import annotations
@@ -79,6 +79,30 @@ def write_touching(path: Path, side: int) -> int:
     return 2 * (side // cell) ** 2
 
 
+def write_relief(path: Path, side: int) -> int:
+    """Write a relief of 8 bits with many plateaus, and markers; return how many there are."""
+    import zarr
+    from scipy import ndimage
+
+    options: dict[str, Any] = {"shape": (side, side), "chunks": (min(TILE, side),) * 2}
+    relief = zarr.create_array(path / "relief.zarr", dtype="uint8", **options)
+    markers = zarr.create_array(path / "markers.zarr", dtype="int32", **options)
+    count, share = 0, 40 / 512**2
+    for top in range(0, side, TILE):
+        for left in range(0, side, TILE):
+            rng = np.random.default_rng((top, left))
+            box = np.s_[top : min(side, top + TILE), left : min(side, left + TILE)]
+            height, width = (part.stop - part.start for part in box)
+            smooth = ndimage.gaussian_filter(rng.random((height, width)), 4)
+            relief[box] = np.clip(128 + 1500 * (smooth - 0.5), 0, 255).astype(np.uint8)
+            seeds = rng.random((height, width)) < share
+            numbers = np.zeros((height, width), np.int32)
+            numbers[seeds] = count + 1 + np.arange(seeds.sum())
+            count += int(seeds.sum())
+            markers[box] = numbers
+    return count
+
+
 # -- what runs in a process of its own -------------------------------------------------------------
 
 
@@ -138,12 +162,27 @@ def watershed(path: Path, memory: str) -> dict[str, Any]:
     return {}
 
 
+def flood(path: Path, memory: str) -> dict[str, Any]:
+    """Flood a relief from markers, without a mask."""
+    import napari_tilewise as tw
+    from napari_tilewise.recipe.step import Step
+
+    step = Step("segmentation.watershed", inputs={"markers": "markers"})
+    recipe = tw.Recipe([step], inputs=["markers"])
+    tw.run(
+        recipe, path / "relief.zarr", path / "flood.ome.zarr", pyramid=False, overwrite=True,
+        inputs={"markers": path / "markers.zarr"}, memory=memory,
+    )  # fmt: skip
+    return {}
+
+
 def run_one(task: str, path: Path, memory: str) -> None:
     """Print what a task took, as JSON."""
     from napari_tilewise.engine.system.resident import peak_resident
 
     started, computed = time.perf_counter(), time.process_time()
-    values = {"table": table, "distances": distances, "watershed": watershed}[task](path, memory)
+    tasks = {"table": table, "distances": distances, "watershed": watershed, "flood": flood}
+    values = tasks[task](path, memory)
     seconds, busy = time.perf_counter() - started, time.process_time() - computed
     print(json.dumps({**values, "seconds": seconds, "busy": busy, "peak": peak_resident()}))
 
@@ -178,6 +217,20 @@ def same_split(path: Path) -> bool:
     return bool(np.array_equal(tw.open(path / "split.ome.zarr").data[:, :], expected))
 
 
+def same_flood(path: Path) -> bool:
+    """Return whether the basins are scikit-image's on the whole image."""
+    import zarr
+    from skimage import segmentation
+
+    import napari_tilewise as tw
+
+    relief, markers = (
+        np.asarray(zarr.open_array(path / f"{name}.zarr")[:]) for name in ("relief", "markers")
+    )
+    expected = segmentation.watershed(relief, markers)
+    return bool(np.array_equal(tw.open(path / "flood.ome.zarr").data[:, :], expected))
+
+
 def measured(task: str, path: Path, memory: str) -> dict[str, Any] | None:
     """Run a task in a process of its own and return its figures; None where it failed."""
     command = [sys.executable, __file__, "--one", task, "--folder", str(path), "--memory", memory]
@@ -208,6 +261,7 @@ def main(arguments: argparse.Namespace) -> None:
     tasks: list[tuple[list[int], Callable[[Path, int], int], tuple[str, ...]]] = [
         (arguments.table or [], write_cells, ("table",)),
         (arguments.watershed or [], write_touching, ("distances", "watershed")),
+        (arguments.flood or [], write_relief, ("flood",)),
     ]
     for sides, write, names in tasks:
         for side in sides:
@@ -226,14 +280,15 @@ def verdict(task: str, path: Path, side: int, count: int, figures: dict[str, Any
         return f"{figures['objects']} objects, {count} were drawn"
     if side > WHOLE:
         return "not compared"
-    same = same_distances(path) if task == "distances" else same_split(path)
-    return "equal to the whole image" if same else "DIFFERENT"
+    compare = {"distances": same_distances, "watershed": same_split, "flood": same_flood}[task]
+    return "equal to the whole image" if compare(path) else "DIFFERENT"
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--table", type=int, nargs="*", metavar="SIDE")
     parser.add_argument("--watershed", type=int, nargs="*", metavar="SIDE")
+    parser.add_argument("--flood", type=int, nargs="*", metavar="SIDE")
     parser.add_argument("--memory", default="2 GiB")
     parser.add_argument("--scratch", help="a folder with room for the images")
     parser.add_argument("--one", help=argparse.SUPPRESS)

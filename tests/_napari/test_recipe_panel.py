@@ -557,6 +557,21 @@ def test_copied_code_reads_the_file_of_the_layer(viewer, run, recipes, tmp_path)
     assert path not in recipes.files.cell()
 
 
+def test_a_recipe_measures_in_the_units_of_the_layer(viewer, chain, coins, recipes, update):
+    """The recipe holds no pixel size, so that it measures other images in theirs."""
+    coins.scale, coins.units = (0.5, 0.5), ("um", "um")
+    recipes.add_step("measure.regionprops_table")
+    update()
+    table = object_table.of(viewer.layers[-1])
+    assert (table.spacing, table.unit) == ((0.5, 0.5), "µm")
+    code = pasted(recipes.files.copy)[1]
+    assert "spacing=(0.5, 0.5)" in code
+    assert "spacing" not in recipes.recipe.steps[-1].parameters
+    coins.scale = (0.25, 0.25)
+    update()
+    assert object_table.of(viewer.layers[-1]).spacing == (0.25, 0.25)
+
+
 def test_full_run_into_a_file(viewer, coins, recipes, run, qtbot, tmp_path):
     coins.scale, coins.units = (0.5, 0.25), ("um", "um")
     run("filters.gaussian", sigma=2)
