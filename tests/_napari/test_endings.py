@@ -16,6 +16,7 @@ from napari_tilewise._napari.batch_panel.batch_panel import BatchPanel
 from napari_tilewise._napari.operations_panel.operations_panel import OperationsPanel
 from napari_tilewise._napari.recipe_panel.recipe_panel import RecipePanel
 from napari_tilewise._napari.widgets import ending
+from napari_tilewise.operations import OPERATIONS
 
 PANELS = (OperationsPanel, RecipePanel, BatchPanel)
 """The others are known to their viewer or to the session, and end with it."""
@@ -24,21 +25,32 @@ METHODS = (ast.Attribute, ast.Name)
 
 @pytest.mark.parametrize("panel", PANELS)
 def test_the_collector_can_free_a_panel_that_is_in_no_dock(viewer, panel):
-    before = set(ending._endings)
+    listeners = len(OPERATIONS.listeners)
     reference = ref(panel(viewer))
-    waiting = ending._endings - before
+    assert len(OPERATIONS.listeners) > listeners
     QApplication.processEvents()
     gc.collect()
-    assert waiting
     assert reference() is None
-    assert not waiting & ending._endings
+    assert len(OPERATIONS.listeners) == listeners
 
 
-def test_a_function_is_called_once(qapp):
+def test_a_function_is_called_once_when_qt_deletes_a_widget(qapp):
     calls, owner = [], QObject()
     ending.when_destroyed(owner, lambda: calls.append(1))
     owner.deleteLater()
     QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+    assert calls == [1]
+    del owner
+    gc.collect()
+    assert calls == [1]
+
+
+def test_a_function_is_called_once_when_python_frees_a_widget(qapp):
+    calls, owner = [], QObject()
+    ending.when_destroyed(owner, lambda: calls.append(1))
+    owner.itself = owner
+    del owner
+    gc.collect()
     assert calls == [1]
 
 

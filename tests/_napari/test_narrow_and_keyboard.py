@@ -88,3 +88,21 @@ def test_the_whole_way_by_keyboard(make_napari_viewer, qtbot):
     panel.cancel.setEnabled(True)
     press(qtbot, Qt.Key.Key_Escape)
     assert cancelled == [True]
+
+
+def test_a_low_panel_shows_the_form_first(viewer, qtbot):
+    """With another panel above or below it; what describes the operation stays within reach."""
+    panel = OperationsPanel(viewer)
+    qtbot.addWidget(panel)
+    panel.show()
+
+    def order():
+        parts = {"form": panel.form_box, "kind": panel.kind, "page": panel.page}
+        return sorted(parts, key=lambda name: panel._body.indexOf(parts[name]))
+
+    panel.resize(300, 900)
+    assert order() == ["kind", "page", "form"]
+    panel.resize(300, 380)
+    assert order() == ["form", "kind", "page"]
+    panel.resize(300, 900)
+    assert order() == ["kind", "page", "form"]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import napari
 from napari.layers import Image, Labels
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QFrame,
@@ -66,6 +67,8 @@ if TYPE_CHECKING:
     from napari_tilewise._napari.layers.snapshot import Box, Snapshot
     from napari_tilewise.operations.spec.operation import Operation
 
+LOW = 480
+"""Pixels of height below which a form has little space: with another panel above or below it."""
 NO_IMAGE = "Open an image to begin."
 UNLIMITED = "The region {!r} is not applied here: its box is found when you press Apply."
 
@@ -90,6 +93,7 @@ class OperationsPanel(Panel):
         self._operations = operations
         self._layer: Layer | None = None
         self._box_note = ""
+        self._is_low = False
         self._check: FormCheck | None = None
         self.plan: PlanDialog | None = None
         self.runner = Runner(self)
@@ -143,7 +147,7 @@ class OperationsPanel(Panel):
 
     def _lay_out(self) -> None:
         inner = QWidget()
-        body = QVBoxLayout(inner)
+        self._body = body = QVBoxLayout(inner)
         body.setContentsMargins(0, 0, 4, 0)
         parts = (self.title, self.summary, self.kind, self.page, self.target.box, self.form_box)
         for part in parts:
@@ -168,6 +172,20 @@ class OperationsPanel(Panel):
         layout.addWidget(self.message)
         layout.addWidget(self.bar)
         layout.addLayout(buttons)
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """In a low panel, show the form first and what describes the operation below it."""
+        super().resizeEvent(event)
+        is_low = self.height() < LOW
+        if is_low == self._is_low:
+            return
+        self._is_low = is_low
+        labels = (self.summary, self.kind, self.page)
+        for label in labels:
+            self._body.removeWidget(label)
+        first = self._body.indexOf(self.form_box if is_low else self.title) + 1
+        for number, label in enumerate(labels):
+            self._body.insertWidget(first + number, label)
 
     # ------------------------------------------------------------------ choosing
 

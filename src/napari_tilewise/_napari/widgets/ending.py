@@ -1,20 +1,19 @@
-"""What is to be done when a widget ends, also if Python's garbage collector frees it.
+"""What is to be done when a widget ends, whether Qt or Python's garbage collector frees it.
 
 The collector clears functions that only a widget's signals refer to before Qt emits `destroyed`:
-PyQt then calls a function that is gone, and the process crashes. The functions here stay until they
-were called.
+PyQt then calls a function that is gone, and the process crashes. A finalizer is also referred to by
+Python's list of them until it was called, and by the signal as long as that is there.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from weakref import finalize
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from qtpy.QtCore import QObject
-
-_endings: set[_Ending] = set()
 
 
 def when_destroyed(widget: QObject, act: Callable[[], object]) -> None:
@@ -27,18 +26,6 @@ def when_destroyed(widget: QObject, act: Callable[[], object]) -> None:
     act
         Must not refer to the widget, which would then never be freed.
     """
-    ending = _Ending(act)
-    _endings.add(ending)
-    widget.destroyed.connect(ending.end)
-
-
-class _Ending:
-    """A function whose method Qt calls: PyQt refers to methods weakly, so nothing clears it."""
-
-    def __init__(self, act: Callable[[], object]) -> None:
-        self._act = act
-
-    def end(self, *_: object) -> None:
-        """Call the function."""
-        _endings.discard(self)
-        self._act()
+    finalizer = finalize(widget, act)
+    finalizer.atexit = False
+    widget.destroyed.connect(finalizer)
