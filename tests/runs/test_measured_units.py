@@ -232,6 +232,9 @@ def test_items_of_a_batch_are_measured_each_in_its_own_units(tmp_path: Path) -> 
     areas = np.concatenate([0.25 * pixels, 0.0625 * pixels])
     np.testing.assert_array_equal(report.table["area"], areas)
     assert report.table.units == {"area": "micrometer^2"}
+    in_memory = tw.batch((NAME, {"properties": ("area",)}), tmp_path / "*.tif", backend="serial")
+    np.testing.assert_array_equal(in_memory.table["area"], areas)
+    assert in_memory.table.units == report.table.units
     assert report.table.to_pandas().attrs["units"] == report.table.units
     parquet = pytest.importorskip("pyarrow.parquet")
     schema = parquet.read_schema(report.table.to_parquet(tmp_path / "table.parquet"))

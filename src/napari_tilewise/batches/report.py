@@ -127,10 +127,10 @@ class Report:
         }
 
     def _record(self, item: ItemRow) -> Metadata:
-        """Return the record of an item's table; empty for one in memory."""
+        """Return the record of an item's table; of one in memory, what its row says."""
         output = item.get("output")
         if self.folder is None or output is None:
-            return {}
+            return {"units": item.get("units")}
         return read_value_record(self.folder / output) or {}
 
     def _tables(self) -> Iterator[tuple[int, ItemRow]]:

@@ -39,3 +39,5 @@ class ItemRow(TypedDict, total=False):
     """Number of objects, where the result is labels, a table or points."""
     kind: str
     """Kind of the result."""
+    units: dict[str, str]
+    """Units of the columns of a table that returns to the caller; a file's are in its record."""

@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 import warnings
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -450,6 +451,9 @@ def _compute(
     is_labels = recipe.output is Output.LABELS
     objects = count_labels(value) if is_labels else count_rows(value, recipe.output)
     entries: ItemRow = {"values": values, "kind": str(recipe.output)}
+    measured = run_plan.pipeline.measured_in
+    if measured is not None and isinstance(value, Mapping):
+        entries["units"] = measured.units(value)
     return _with_objects(entries, objects), None if is_row_only else value
 
 
