@@ -541,6 +541,7 @@ OPERATIONS = (
         step=AsStep(calibration=REGION_UNITS),
         plan_of=_regionprops_table,
         **{**SHARED, "cost": replace(SHARED["cost"], numbers=OnDisk(), at_once=TABLE_AT_ONCE)},
-        note="An object larger than a tile is read whole while it is measured.",
+        note="An object larger than a tile is read whole while it is measured. Layers and "
+        "files are measured in their units, unless spacing is set; arrays in pixels.",
     ),
 )
