@@ -17,7 +17,7 @@ from napari_tilewise.axes import default_axes, kind, parse
 from napari_tilewise.engine.lazy import as_source
 from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.tile_order import WIDEST, banded
-from napari_tilewise.errors import InvalidAxes, SourceWarning
+from napari_tilewise.errors import InvalidAxes, InvalidImage, SourceWarning
 from napari_tilewise.grid import Grid
 from napari_tilewise.io.axis_order import without_alpha
 from napari_tilewise.io.metadata.image_metadata import ImageMetadata
@@ -45,7 +45,7 @@ _CHUNK_BYTES = 2**24
 _TILE_PIXELS = 2**22
 
 
-def read(source: str | os.PathLike[str], *, axes: str = OPEN, with_alpha: bool = False) -> da.Array:
+def read(source: str | os.PathLike[str], *, axes: str = OPEN, alpha: str = "drop") -> da.Array:
     """Return an image as a lazy dask array, without its alpha; no pixel is read yet.
 
     Parameters
@@ -55,18 +55,27 @@ def read(source: str | os.PathLike[str], *, axes: str = OPEN, with_alpha: bool =
     axes
         The axes expected of an image that names its axes, such as ``"tyx"``; ``"..."`` stands for
         any number of spatial axes, ``"any"`` accepts every image.
-    with_alpha
-        Whether the alpha of a picture is read with it, for a first step that takes it.
+    alpha
+        What becomes of the alpha of a picture: ``"drop"``; ``"keep"`` for a first step that takes
+        it; ``"refuse"`` for a later step that takes it, which a script cannot do.
 
     Raises
     ------
     InvalidAxes
         When the image has others.
+    InvalidImage
+        When it has an alpha that is refused.
     """
     image = open_image(source)
     if axes != ANY:
         _check(image, axes)
-    return _lazy(image.data if with_alpha else without_alpha(image).data)
+    colours = without_alpha(image)
+    if alpha == "refuse" and colours is not image:
+        raise InvalidImage(
+            f"{image.name!r} has an alpha, which a step of this script takes after other steps: "
+            "run the recipe itself, or convert the picture to one without it."
+        )
+    return _lazy((image if alpha == "keep" else colours).data)
 
 
 def read_alpha(source: str | os.PathLike[str], *images: da.Array) -> da.Array | None:

@@ -27,7 +27,8 @@ from napari_tilewise._napari.widgets.wording import RECIPE_FILES
 from napari_tilewise.errors import DestinationUnwritable, InvalidRecipe, TilewiseError
 from napari_tilewise.operations.spec.operation import Output
 from napari_tilewise.recipe import Recipe
-from napari_tilewise.recipe.script.write_script import write_cell
+from napari_tilewise.recipe.script.write_script import reads_alpha, write_cell
+from napari_tilewise.recipe.step import SOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -208,7 +209,11 @@ class RecipeFiles(QWidget):
         draft = self._draft()
         job = self._runs.job(draft, memo=False)
         layers = {} if draft is None else self._runs.images(draft)
-        code = {name: image_code(layer, plain=plain) for name, layer in layers.items()}
+        takes_alpha = reads_alpha(job.recipe, job.source.names)
+        code = {
+            name: image_code(layer, plain=plain, alpha=takes_alpha and name == SOURCE)
+            for name, layer in layers.items()
+        }
         return write_cell(calibrated(job), code, plain=plain, axes=job.source.names)
 
     def copy_script(self, *, plain: bool = False) -> None:
@@ -323,7 +328,7 @@ def _formats(output: Output) -> tuple[str, str]:
     return TABLES, ".csv" if output in (Output.TABLE, Output.POINTS, Output.CONTOURS) else ".json"
 
 
-def image_code(layer: Layer, *, plain: bool) -> str:
+def image_code(layer: Layer, *, plain: bool, alpha: bool = False) -> str:
     """Return code that gives a layer's pixels: from its file, else from the viewer.
 
     Parameters
@@ -332,13 +337,18 @@ def image_code(layer: Layer, *, plain: bool) -> str:
         An image or labels layer.
     plain
         Whether the code uses scikit-image only, without this package.
+    alpha
+        Whether a picture's alpha is taken too, for a first step that takes it.
     """
     source = snapshot.take(layer, as_result=False)
     path = None if layer_record.edits(layer) else layer_file.file_like(source)
     if path is not None:
-        return f"read({path!r})" if plain else f'read({path!r}, axes="any")'
+        keeping = ', alpha="keep"' if alpha else ""
+        return f"read({path!r})" if plain else f'read({path!r}, axes="any"{keeping})'
     pixels = f"napari.current_viewer().layers[{layer.name!r}].data"
     pixels += "[0]" if layer.multiscale else ""
+    if source.samples and not plain and not alpha:
+        pixels += "[..., :3]"
     if source.dtype == bool and np.dtype(layer.dtype) != bool:
         pixels = f"({pixels} > 0)"
     return f"np.asarray({pixels})" if plain and not source.in_memory else pixels

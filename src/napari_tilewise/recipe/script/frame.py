@@ -47,8 +47,8 @@ class ScriptAlpha(NamedTuple):
 
     statements: Sequence[str]
     """The lines that read it, and move it with the colours."""
-    is_read: bool
-    """Whether the image is read with it, for a first step that takes it."""
+    reading: str = "drop"
+    """What becomes of it when the image is read: ``"drop"``, ``"keep"`` or ``"refuse"``."""
     variable: str = ""
     """The variable that holds it."""
 
@@ -224,7 +224,7 @@ class ScriptFrame:
         """Return the code that reads the source, with the library for its suffix if known."""
         if not self._plain:
             arguments = ["args.source"] + ([] if axes is None else [f'axes="{axes}"'])
-            arguments += ["with_alpha=True"] if alpha.is_read else []
+            arguments += [f'alpha="{alpha.reading}"'] if alpha.reading != "drop" else []
             return f"read({', '.join(arguments)})"
         name = (self._source or "").lower()
         if (

@@ -72,8 +72,22 @@ def write(
     """
     flow, steps, statements = _statements(recipe, spatial, axes, plain=plain)
     frame = ScriptFrame(recipe, flow, source, destination, plain=plain)
-    alpha = ScriptAlpha([], is_read=False) if plain else steps.alpha()
+    alpha = ScriptAlpha([]) if plain else steps.alpha()
     return frame.around(statements, steps.source, steps.inputs, steps.result, alpha)
+
+
+def reads_alpha(recipe: StepGraph, axes: AxisNames | None) -> bool:
+    """Return whether the first step takes the alpha of a picture.
+
+    Parameters
+    ----------
+    recipe
+        The steps, with their links.
+    axes
+        The names of the source's axes.
+    """
+    _, steps, _ = _statements(recipe, None, axes, plain=False)
+    return steps.alpha().reading == "keep"
 
 
 def write_cell(
@@ -202,25 +216,14 @@ class _Steps:
         """Return what becomes of the alpha of the source, if it is a picture with one.
 
         Steps leave it as it is, unless they move pixels or convert them: it goes with the colours.
-
-        Raises
-        ------
-        InvalidRecipe
-            If a step takes the alpha after other steps.
         """
         chain = self._chain()
         taking = [number for number in self._recipe.running if self._takes_alpha(number)]
         if taking:
             users = [n for n in self._recipe.running if self._is_on_source(n)]
-            if taking != users:
-                raise InvalidRecipe(
-                    f"Step {taking[0] + 1} ({self._recipe.steps[taking[0]].operation}) takes the "
-                    "alpha of a picture after other steps: a script cannot do that. Make it the "
-                    "first step, or run the recipe."
-                )
-            return ScriptAlpha([], is_read=True)
+            return ScriptAlpha([], "keep" if taking == users else "refuse")
         if not chain or not all(map(self._has_colours, chain)):
-            return ScriptAlpha([], is_read=False)
+            return ScriptAlpha([])
         lines: list[str] = []
         images = [self.source]
         for number in chain:
@@ -232,7 +235,7 @@ class _Steps:
                 images = []
             images.append(self._results[number])
         lines += self._kept(images, is_first=not lines)
-        return ScriptAlpha(lines, is_read=False, variable=self._alpha)
+        return ScriptAlpha(lines, variable=self._alpha)
 
     def _kept(self, images: Sequence[str], *, is_first: bool) -> list[str]:
         """Return the line that reads an alpha, or leaves it out, if results cannot have it."""
