@@ -28,7 +28,6 @@ QUICK: dict[str, dict[str, Any]] = {
 }
 """Parameters with which scikit-image takes less time."""
 REFUSED = {
-    "segmentation.quickshift": "two axes of which one is named as that of the channels",
     "feature.hessian_matrix_eigvals": "images of no axis",
     "feature.structure_tensor_eigenvalues": "images of no axis",
     "transform.frt2": "volumes of one voxel",

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import dask.array as da
 import numpy as np
 import pytest
 from scipy import ndimage as ndi
@@ -400,13 +401,17 @@ def test_no_phase_is_wrapped_around_one_pixel(
 
 
 @pytest.mark.parametrize("return_tree", [False, True])
-@pytest.mark.parametrize(("shape", "axis"), [((13, 21), -1), ((3, 21), 0), ((5, 21), 0)])
-def test_quickshift_of_two_axes(shape: tuple[int, int], axis: int, *, return_tree: bool) -> None:
-    """The last axis is none of channels there: scikit-image appends one for them."""
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize("axis", range(-3, 3))
+@pytest.mark.parametrize("shape", [(13, 21), (3, 21), (5, 4)])
+def test_quickshift_of_two_axes(
+    shape: tuple[int, int], axis: int, *, lazy: bool, return_tree: bool
+) -> None:
+    """scikit-image appends an axis for the channels, and counts three: the last is that one."""
     image = RNG.random(shape)
     params = {"channel_axis": axis, "convert2lab": False, "return_tree": return_tree}
     expected = segmentation.quickshift(image, **params)
-    found = tw.apply("segmentation.quickshift", image, **params)
+    found = tw.apply("segmentation.quickshift", da.from_array(image) if lazy else image, **params)
     for one, other in zip(found, expected, strict=True) if return_tree else [(found, expected)]:
         assert one.dtype == np.asarray(other).dtype
         np.testing.assert_array_equal(one, other)

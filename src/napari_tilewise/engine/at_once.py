@@ -125,10 +125,8 @@ def _prepare(bound: _Bound, params: Parameters, images: Parameters) -> None:
     arrays = [name for name in params if isinstance(params[name], np.ndarray)]
     if len(arrays) > len(further) and not bound.has_arrays:
         return  # not among what later calls are found by
-    function, keywords = (
-        bound.function,
-        {**_keywords(bound), **dict.fromkeys(set(images) - set(further))},
-    )
+    function = bound.function
+    keywords = {**_keywords(bound), **dict.fromkeys(set(images) - set(further))}
     is_checked = bound.is_counted or bound.is_finite or prod(bound.call.shape) > SMALL
 
     def run(image: Array, params: Parameters) -> tuple[Value] | None:

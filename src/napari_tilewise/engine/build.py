@@ -65,7 +65,7 @@ def build(
         source, channels = _without_alpha(source, names, channels)
     spatial = layout.axes.spatial
     over = _axes.spatial_indices(names, spatial, len(source.shape))
-    params, channel = _channel(operation, params, source, over, spatial is None)
+    channel = _channel(operation, params, source)
     dropped = dropped_axes(operation, source, over, channel)
     plane = [
         i for i in range(len(source.shape)) if (i in over or i == channel) and i not in dropped
@@ -124,28 +124,12 @@ def _source(image: Value, session: Session) -> Source:
     return as_source(image, session.cache)
 
 
-def _channel(
-    operation: Operation,
-    params: dict[str, Value],
-    source: Source,
-    over: Sequence[int],
-    all_axes: bool,
-) -> tuple[dict[str, Value], int | None]:
-    """Return the channel axis as a number of the whole image's axes (None: there is none)."""
-    if operation.channel is None:
-        return params, None
-    default = operation.parameters[operation.channel].default
-    axis = params.get(operation.channel, default)
-    if axis is None:
-        return params, None
-    ndim = len(source.shape)
-    axis = operation.specs[operation.channel].check(f"{operation.name}: channel_axis", axis, None)
-    if not -ndim <= axis < ndim:
-        raise InvalidImage(
-            f"{operation.name}: {operation.channel}={axis} does not exist in an image of shape "
-            f"{tuple(source.shape)}: expected an axis from {-ndim} to {ndim - 1}."
-        )
-    return params, axis % ndim
+def _channel(operation: Operation, params: dict[str, Value], source: Source) -> int | None:
+    """Return the image's axis of channels, among all its axes; None: there is none."""
+    name = operation.channel
+    if name is not None and params.get(name) is not None:
+        operation.specs[name].check(f"{operation.name}: {name}", params[name], None)
+    return operation.channel_index(params, tuple(source.shape))
 
 
 def _aligned(

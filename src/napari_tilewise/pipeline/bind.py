@@ -495,8 +495,7 @@ def _channel_axis(
         implied = operation.limits.implied_channel
         axis = None if implied is None else implied(tuple(shape[i] for i in over))
         return None if axis is None else over[axis]
-    axis = params.get(operation.channel, operation.parameters[operation.channel].default)
-    return None if axis is None else int(axis % len(shape))
+    return operation.channel_index(params, shape)
 
 
 def named_spatial(names: Names, ndim: int) -> str | None:

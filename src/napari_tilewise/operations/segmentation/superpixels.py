@@ -64,23 +64,20 @@ def _segments_channel(call: Call) -> int | None:
     return 1 if _is_gray_with_channel_axis(call) else None
 
 
-def _is_gray(call: Call) -> bool:
-    """Return whether quickshift sees one channel: a third axis, which channel_axis=-1 names."""
-    return len(call.shape) == 2 and call.channel_axis == 1
-
-
 def _shift_shape(call: Call) -> tuple[int, ...]:
-    if _is_gray_with_channel_axis(call) and not _is_gray(call):
-        return (*call.spatial_shape, 1)  # the rows are channels, of an image of one column
-    return _segments_shape(call)
+    if _is_gray_with_channel_axis(call):
+        return (*call.spatial_shape, 1)  # rows or columns are channels, of an image of one column
+    return call.spatial_shape
 
 
 def _check_quickshift(call: Call) -> None:
-    if call.channel_axis is None:
+    if call["channel_axis"] is None or len(call.shape) == 1:
         raise InvalidImage(
-            f"{call.operation.name}: channel_axis=None: expected the axis of the channels."
+            f"{call.operation.name}: an image of shape {call.shape} with "
+            f"channel_axis={call['channel_axis']}: expected two spatial axes, and channel_axis=-1 "
+            "or that of the channels."
         )
-    channels = 1 if _is_gray(call) else call.shape[call.channel_axis]
+    channels = 1 if call.channel_axis is None else call.shape[call.channel_axis]
     if call["convert2lab"] and channels != 3:
         raise InvalidImage(
             f"{call.operation.name}: an image of shape {call.shape} has {channels} channels: "
@@ -90,7 +87,7 @@ def _check_quickshift(call: Call) -> None:
 
 def _quickshift(call: Call) -> Plan:
     def compute(block: Block) -> Any:
-        result = call.function(block.data, **({"channel_axis": -1} if _is_gray(call) else {}))
+        result = call.function(block.data)
         # The tree and the distances are Cython memory views.
         return tuple(map(np.asarray, result)) if call["return_tree"] else result
 
@@ -243,7 +240,7 @@ OPERATIONS = (
             "sigma": Number(minimum=0, length=True, usual=(0, 2)),
             "convert2lab": Flag(),
             "rng": Seed(advanced=True),
-            "channel_axis": CHANNEL,
+            "channel_axis": ChannelAxis(advanced=True, fewest_axes=3),
         },
         result=replace(SEGMENTS_OF_PLANE, shape=_shift_shape, parts=_tree),
         limits=Limits(ndim=(1, 2), check=_check_quickshift),

@@ -624,15 +624,37 @@ class Operation:
         if self.channel is None:
             implied = self.limits.implied_channel
             return None if implied is None else implied(shape)
+        return self.channel_index(params, shape)
+
+    def channel_index(self, params: Parameters, shape: tuple[int, ...]) -> int | None:
+        """Return which axis of an image holds channels, as a parameter says; None: it has none.
+
+        Parameters
+        ----------
+        params
+            The parameters by name; the default counts where it is left out.
+        shape
+            The image's shape.
+
+        Raises
+        ------
+        InvalidImage
+            For an axis that does not exist.
+        """
+        spec = None if self.channel is None else self.specs[self.channel]
+        if not isinstance(spec, ChannelAxis) or self.channel is None:
+            return None
         axis = params.get(self.channel, self.parameters[self.channel].default)
         if axis is None:
             return None
-        if not -len(shape) <= axis < len(shape):
+        count = max(len(shape), spec.fewest_axes)
+        if not -count <= axis < count:
             raise InvalidImage(
                 f"{self.name}: {self.channel}={axis} does not exist in an image of shape "
-                f"{shape}: expected an axis from {-len(shape)} to {len(shape) - 1}."
+                f"{shape}: expected an axis from {-count} to {count - 1}."
             )
-        return int(axis % len(shape))
+        index = int(axis % count)
+        return index if index < len(shape) else None
 
     def _check_image(self, call: Call) -> None:
         limits = self.limits

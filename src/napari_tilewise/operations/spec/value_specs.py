@@ -373,6 +373,8 @@ class ChannelAxis(Spec):
     """The axis that holds channels: never tiled, never blurred across."""
 
     optional: bool = True
+    fewest_axes: int = 0
+    """Of what it counts: the function appends those that an image lacks, each of one pixel."""
 
     def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         return Number(integer=True).check(name, value, None)
