@@ -29,6 +29,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     "lazy_view": (),
     "lock": ("--name", "feature.hog", "--all"),
     "peers": ("--size", "128", "--rounds", "1", "--turn", "0"),
+    "nuclei": ("--sides", "256"),
     "object_peers": ("--size", "1024"),
     "objects": ("--table", "512", "--watershed", "512"),
     "preview": ("--moves", "1", "--size", "1024", "--side", "64", "--window", "900", "700"),

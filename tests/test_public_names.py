@@ -57,7 +57,7 @@ def test_open_says_where_an_ome_zarr_lies(tmp_path: Path) -> None:
     path = tmp_path / "moved.zarr"
     group = zarr.open_group(path, mode="w")
     for level, length in enumerate((64, 32)):
-        group.create_array(str(level), shape=(length, length), dtype="u1")
+        group.create_array(str(level), data=np.ones((length, length), np.uint8))
     group.attrs["ome"] = {
         "version": "0.5",
         "multiscales": [

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.errors import SourceWarning
+from napari_tilewise.io.image import EMPTY
 from napari_tilewise.io.readers.locations import checked_path, file_of, split_location
 from napari_tilewise.io.readers.open_image import open_header
 from napari_tilewise.io.readers.zarr_folders import is_zarr
@@ -136,7 +137,7 @@ def _values(location: str, record: Metadata) -> MetadataDict:
 
 def _made_by(own: Metadata) -> MetadataDict:
     """Return how an image was made, apart from its recipe."""
-    skipped = {"record", "recipe", "labels", "complete", "owner", "windows"}
+    skipped = {"record", "recipe", "labels", "complete", "owner", "windows", EMPTY}
     shown = {key: value for key, value in own.items() if key not in skipped}
     return {key: value for key, value in shown.items() if value not in ({}, None)}
 
