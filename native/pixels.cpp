@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "bits.h"
+#include "union_find.h"
 #include "windows.h"
 
 namespace tilewise {
@@ -11,24 +12,6 @@ namespace {
 
 using Index = std::int32_t;
 using Byte = std::uint8_t;
-
-inline Index root_of(Index* parent, Index pixel) {
-    while (parent[pixel] != pixel) {
-        parent[pixel] = parent[parent[pixel]];
-        pixel = parent[pixel];
-    }
-    return pixel;
-}
-
-inline void unite(Index* parent, Index a, Index b) {
-    if (parent[a] == parent[b]) return;
-    a = root_of(parent, a);
-    b = root_of(parent, b);
-    if (a < b)
-        parent[b] = a;
-    else
-        parent[a] = b;
-}
 
 template <class Work>
 inline void for_set(const Byte* bytes, i64 n, Work work) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "bits.h"
+#include "union_find.h"
 
 namespace tilewise {
 namespace {
@@ -112,24 +113,6 @@ void find_equal(const T* from, i64 background, Runs& result) {
         used += kept;
     }
     result.row_start[static_cast<std::size_t>(result.rows)] = used;
-}
-
-inline Index root_of(Index* parent, Index run) {
-    while (parent[run] != run) {
-        parent[run] = parent[parent[run]];
-        run = parent[run];
-    }
-    return run;
-}
-
-inline void unite(Index* parent, Index a, Index b) {
-    if (parent[a] == parent[b]) return;
-    a = root_of(parent, a);
-    b = root_of(parent, b);
-    if (a < b)
-        parent[b] = a;
-    else
-        parent[a] = b;
 }
 
 // Unite runs of two rows where they touch; `same` compares their values. Runs of integers may

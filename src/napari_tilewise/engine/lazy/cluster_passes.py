@@ -64,10 +64,9 @@ def prepare(
     address = distributed.get_worker().address
     name = "-".join(map(str, ("tilewise-passes-of", planes.key, *index)))
     with distributed.worker_client() as client:
-        held = _held(client, name)
-        if held:
-            earlier: Prepared = held[0]
-            return earlier
+        earlier: list[Prepared] = _results_of(client, name)
+        if earlier:
+            return earlier[0]
         (work,) = client.scatter([(planes, upstream, shared)], hash=False)
         future = client.submit(
             _direct, work, index, key=name, workers=[address], allow_other_workers=True
@@ -77,7 +76,7 @@ def prepare(
     return prepared
 
 
-def _held(client: Any, key: str) -> list[Any]:
+def _results_of(client: Any, key: str) -> list[Any]:
     """Return a list with the result that the cluster has under a key; it is empty without one.
 
     To submit its task again would find it too, but the scheduler warns of a key whose task has
@@ -221,13 +220,13 @@ class _ClusterStatistics:
         import distributed
 
         key = f"tilewise-statistic-{self._shared.key}-{tokenize(name)}"
-        held = _held(self._workers.client, key)
-        if held:
-            return held[0]
+        earlier = _results_of(self._workers.client, key)
+        if earlier:
+            return earlier[0]
         # Others ask at the same time, each with its own operation.
         with distributed.Lock(key):  # type: ignore[no-untyped-call]
-            held = _held(self._workers.client, key)
-            return held[0] if held else self._computed(key, number)
+            earlier = _results_of(self._workers.client, key)
+            return earlier[0] if earlier else self._computed(key, number)
 
     def _computed(self, key: str, number: int) -> Any:
         workers = self._workers

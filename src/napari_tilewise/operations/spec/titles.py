@@ -104,7 +104,7 @@ PATTERNS = {
 }
 """Titles by what keys begin and end with, around the part between."""
 
-WORDS = {
+SPELLINGS = {
     "otsu": "Otsu", "yen": "Yen", "li": "Li", "sobel": "Sobel", "scharr": "Scharr",
     "prewitt": "Prewitt", "farid": "Farid", "roberts": "Roberts", "laplace": "Laplace",
     "sato": "Sato", "frangi": "Frangi", "meijering": "Meijering", "hessian": "Hessian",
@@ -164,4 +164,4 @@ def _word(word: str) -> str:
     source, _, target = word.partition("2")
     if source in SPACES and target in SPACES:
         return f"{SPACES[source]} to {SPACES[target]}"
-    return WORDS.get(word, word)
+    return SPELLINGS.get(word, word)

@@ -228,17 +228,17 @@ class _Steps:
         images = [self.source]
         for number in chain:
             if self._flow.steps[number].operation.takes_alpha:
-                lines += self._kept(images, is_first=not lines)
+                lines += self._alpha_lines(images, is_first=not lines)
                 moved = self._whole(number, self._alpha)
                 start = f"{self._alpha} = None if {self._alpha} is None else "
                 lines.append(lay_out(wrap(start, moved, "")))
                 images = []
             images.append(self._results[number])
-        lines += self._kept(images, is_first=not lines)
+        lines += self._alpha_lines(images, is_first=not lines)
         return ScriptAlpha(lines, variable=self._alpha)
 
-    def _kept(self, images: Sequence[str], *, is_first: bool) -> list[str]:
-        """Return the line that reads an alpha, or leaves it out, if results cannot have it."""
+    def _alpha_lines(self, images: Sequence[str], *, is_first: bool) -> list[str]:
+        """Return the line that reads the alpha, or leaves it out if results cannot have it."""
         arguments = images if len(images) > 1 else ()
         if not (is_first or arguments):
             return []
