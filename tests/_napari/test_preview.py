@@ -44,15 +44,7 @@ def shown(panel, qtbot):
 
 def settle(panel, qtbot):
     """Wait until nothing is asked for, computed, or ready."""
-    preview = panel.preview
-
-    def is_still():
-        state = preview.worker._state
-        timers = preview._soon.isActive() or preview._later.isActive()
-        busy = state.next is not None or state.started or state.is_announced
-        return not timers and not busy and preview._gathering is None
-
-    qtbot.waitUntil(is_still, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: panel.preview.is_still, timeout=TIMEOUT)
 
 
 def test_it_shows_the_pixels_of_apply_above_the_layer(viewer, source, shown):

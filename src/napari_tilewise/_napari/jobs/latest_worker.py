@@ -61,6 +61,12 @@ class LatestWorker(QObject):
         """How many requests were computed to their end."""
         return self._state.computed
 
+    @property
+    def is_still(self) -> bool:
+        """Whether nothing waits, is computed, or is announced but not acknowledged."""
+        with self._state.condition:
+            return self._state.is_idle and not self._state.is_announced
+
     def submit(self, request: Any) -> None:
         """Compute a request; one that waits is dropped.
 

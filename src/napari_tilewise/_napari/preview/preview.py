@@ -114,6 +114,13 @@ class Preview(QObject):
         """Whether the preview is on."""
         return bool(self.bar.on.isChecked())
 
+    @property
+    def is_still(self) -> bool:
+        """Whether nothing is asked for, computed, or about to be shown."""
+        timers = (self._soon, self._later, self._turn)
+        is_waiting = any(timer.isActive() for timer in timers) or self._gathering is not None
+        return not is_waiting and self.worker.is_still
+
     def refresh(self) -> None:
         """Compute the preview again, as soon as the window's thread is free."""
         if self._is_following:
