@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import dask.array as da
 import numpy as np
 import pytest
@@ -22,6 +20,7 @@ from napari_tilewise._napari.layers import intensities, snapshot
 from napari_tilewise._napari.layers.layer_record import Origin, Record
 from napari_tilewise._napari.recipe_panel.recipe_panel import RecipePanel
 from napari_tilewise._napari.recipe_panel.step_intensities import before_step
+from napari_tilewise.errors import InvalidImage
 
 GAUSSIAN = OPERATIONS["filters.gaussian"]
 HYSTERESIS = "filters.apply_hysteresis_threshold"
@@ -195,9 +194,45 @@ def test_a_later_step_shows_the_intensities_before_it(viewer, qtbot, name):
     else:
         qtbot.waitUntil(lambda: lines.worker.computed > 0)
         assert lines.histogram is None  # a mask has no intensities
-    large = replace(job, source=replace(source, levels=(da.zeros((2**13, 2**13), chunks=2**10),)))
-    is_sampled = before_step(large, 1) is not None
-    assert is_sampled == (name == "filters.gaussian")
+
+
+@pytest.mark.parametrize("name", ["filters.gaussian", "exposure.equalize_hist"])
+@pytest.mark.parametrize("has_pyramid", [True, False])
+def test_intensities_before_a_step_on_a_large_image_read_a_bounded_part(viewer, name, has_pyramid):
+    """Also where a step before needs a pass over all pixels: then a coarse level is computed."""
+    length, read = 20_000, []
+
+    class Plane:
+        shape, dtype, ndim = (length, length), np.dtype(np.uint16), 2
+
+        def __getitem__(self, key):
+            y, x = (np.arange(*part.indices(length)) for part in key)
+            read.append(len(y) * len(x))
+            return (np.add.outer(y, x) // 2).astype(np.uint16)
+
+    fine = da.from_array(Plane(), chunks=1000, meta=np.empty((0, 0), np.uint16))
+    coarse = np.add.outer(*[np.arange(0, length, 16)] * 2).astype(np.uint16) // 2
+    levels = [fine, coarse] if has_pyramid else [fine]
+    layer = Image(levels, contrast_limits=(0, length), multiscale=True)
+    source, recipe = snapshot.take(layer), Recipe([(name, {}), (HYSTERESIS, {"low": 1, "high": 2})])
+    job = Job(recipe, source, snapshot.first_box(source), Record(recipe, Origin.of(layer)))
+    read.clear()
+    before = before_step(job, 1)
+    assert not read, "nothing is computed before it is needed"
+    if name == "exposure.equalize_hist" and not has_pyramid:
+        with pytest.raises(InvalidImage, match="no pyramid"):
+            before.read(_Never())
+        assert not read
+        return
+    histogram = intensities.histogram(before.read(_Never()), _Never())
+    assert sum(read) < 16 * intensities.MOST_PIXELS
+    if name == "exposure.equalize_hist":
+        assert not read, "the coarse level is in memory"
+        assert histogram.low < 0.01
+        assert histogram.high == pytest.approx(1, abs=0.001)
+    else:
+        assert 0 <= histogram.low < 0.2 * length / 2**16
+        assert 0.8 * length / 2**16 < histogram.high <= length / 2**16
 
 
 def test_the_histogram_follows_the_layer(panel, viewer, lines, qtbot):

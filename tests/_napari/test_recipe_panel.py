@@ -394,6 +394,80 @@ def test_keys_do_what_buttons_do(chain, recipes, qtbot):
     assert len(recipes.recipe) == 4
 
 
+# -- the first values of a step ------------------------------------------------------------------
+
+
+HYSTERESIS = "filters.apply_hysteresis_threshold"
+
+
+def start_of(recipes, qtbot):
+    """Return the parameters of the selected step once the range before it is known."""
+    worker = recipes.step.form.lines.worker
+    qtbot.waitUntil(lambda: worker.computed > 0 and worker.is_still)
+    return dict(recipes.recipe.steps[recipes.selected].parameters)
+
+
+def within(low, high, part):
+    return pytest.approx(low + part * (high - low), abs=(high - low) / 50)
+
+
+def test_a_later_step_starts_within_the_result_before_it(viewer, coins, recipes, qtbot, update):
+    viewer.layers.selection.active = coins
+    recipes.add_step("filters.median")
+    recipes.add_step(HYSTERESIS)
+    smooth = ski.filters.median(COINS)
+    ends = int(smooth.min()), int(smooth.max())
+    start = start_of(recipes, qtbot)
+    assert start == {"low": within(*ends, 0.3), "high": within(*ends, 0.6)}
+    assert recipes.step.form.values() == start
+    assert f"low {start['low']}" in recipes.list.texts()[1]
+    recipes.tools.undo.click()
+    assert len(recipes.recipe) == 1, "the start is no edit of its own"
+    recipes.tools.redo.click()
+    assert dict(recipes.recipe.steps[1].parameters) == start
+    choose(recipes, 1)
+    update()
+    mask = ski.filters.apply_hysteresis_threshold(smooth, **start)
+    np.testing.assert_array_equal(np.asarray(viewer.layers[-1].data) > 0, mask)
+
+
+def test_the_start_follows_what_comes_before_the_new_step(viewer, coins, recipes, qtbot):
+    """Also a difference, which has no histogram; and an automatic value once it is set."""
+    viewer.layers.selection.active = coins
+    recipes.add_step("util.img_as_float")
+    recipes.add_step("morphology.h_maxima")
+    values = COINS / 255
+    span = values.max() - values.min()
+    assert start_of(recipes, qtbot)["h"] == pytest.approx(0.1 * span, abs=0.01)
+    assert not recipes.step.form.lines.isVisibleTo(recipes)
+    recipes.tools.remove.click()
+    recipes.add_step("measure.find_contours")
+    start_of(recipes, qtbot)
+    level = recipes.step.form.editors["level"]
+    assert level.read() is None
+    level.widget[0].value = False
+    assert level.read() == within(values.min(), values.max(), 0.5)
+
+
+def test_what_was_set_in_a_step_stays_whatever_comes_before_it(
+    viewer, coins, recipes, qtbot, update
+):
+    viewer.layers.selection.active = coins
+    recipes.add_step("filters.median")
+    recipes.add_step(HYSTERESIS)
+    start_of(recipes, qtbot)
+    write(recipes, low=50)
+    edited = recipes.recipe
+    choose(recipes, 0)
+    choose(recipes, 1)
+    start_of(recipes, qtbot)
+    assert recipes.recipe == edited
+    loaded = Recipe(["filters.median", (HYSTERESIS, {"low": 0.3, "high": 0.6})])
+    recipes.set_recipe(loaded)
+    start_of(recipes, qtbot)
+    assert recipes.recipe == loaded, "a step that was not inserted here keeps its numbers"
+
+
 # -- lazy images and pyramids ----------------------------------------------------------------------
 
 

@@ -56,10 +56,19 @@ class Form:
         Returns the layers to offer as a further image of some role.
     changed
         Called when a value changes.
+    started
+        Called when numbers have started within the intensities of an image that is no layer.
     """
 
-    def __init__(self, operation: Operation, layers: LayersOf, changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        operation: Operation,
+        layers: LayersOf,
+        changed: Callable[[], None],
+        started: Callable[[], None] = lambda: None,
+    ) -> None:
         self.operation = operation
+        self._started = started
         self._ndim = 2
         self._intensities: IntensityRange | None = None
         self._changed = changed
@@ -82,6 +91,10 @@ class Form:
             for name, editor in self.editors.items()
             if isinstance(spec := operation.specs[name], Number)
         }
+        specs = operation.specs.values()
+        self._has_intensities = any(
+            isinstance(spec, Number) and (spec.intensity or spec.difference) for spec in specs
+        )
         self.notes = {
             name: LengthNote(self.editors[name], spec)
             for name in self.sliders
@@ -90,7 +103,7 @@ class Form:
         beside = {self.editors[name].widget: slider for name, slider in self.sliders.items()}
         self.lines = IntensityLines(lines_of(operation.specs, self.editors))
         self._has_layer = False
-        self.lines.range_found.connect(self._fit_sliders)
+        self.lines.range_found.connect(self._fit_range)
         below = {self.editors[name].widget: note.label for name, note in self.notes.items()}
         self.basic = rows(self._widgets(advanced=False), beside, below, above=self.lines)
         self.advanced = rows(self._widgets(advanced=True), beside, below)
@@ -200,11 +213,14 @@ class Form:
         finally:
             self._is_starting = False
 
-    def _fit_sliders(self, low: float, high: float) -> None:
-        """Fit sliders of intensities to an image that no layer shows."""
-        if not self._has_layer:
-            for slider in self.sliders.values():
-                slider.fit_intensities(low, high)
+    def _fit_range(self, intensities: IntensityRange) -> None:
+        """Fit sliders and first values to the intensities of an image that no layer shows."""
+        if self._has_layer:
+            return
+        for slider in self.sliders.values():
+            slider.fit_intensities(intensities.low, intensities.high)
+        self._start(intensities)
+        self._started()
 
     def fit(
         self, ndim: int, layer: Layer | None = None, source: IntensitySource | None = None
@@ -224,13 +240,15 @@ class Form:
         self._has_layer = layer is not None
         self._start(range_of(layer))
         for slider in self.sliders.values():
-            if self._has_layer or source is None or not self.lines.isVisibleTo(self.basic):
+            if self._has_layer or source is None or self.lines.histogram is None:
                 slider.fit(layer)
         for note in self.notes.values():
             note.fit(layer, ndim)
         if source is None and isinstance(layer, Image):
             source = intensities.of_layer(layer)
-        self.lines.fit(source)
+        # Without lines, only the range of an image that no layer shows is of use.
+        is_used = self.lines.has_lines or (self._has_intensities and not self._has_layer)
+        self.lines.fit(source if is_used else None)
         for editor in self.editors.values():
             editor.fit(ndim)
 

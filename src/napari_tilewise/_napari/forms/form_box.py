@@ -39,6 +39,8 @@ class FormBox(QWidget):
 
     changed = Signal()
     """The user changed a value, or all of them."""
+    started = Signal()
+    """Numbers that nobody set have started within the intensities of the image to process."""
     refused = Signal(str)
     """Why the values cannot be saved, in one sentence."""
 
@@ -77,7 +79,12 @@ class FormBox(QWidget):
         layout.addLayout(self._advanced_forms)
 
     def show_operation(
-        self, operation: Operation, ndim: int, values: Parameters | None = None
+        self,
+        operation: Operation,
+        ndim: int,
+        values: Parameters | None = None,
+        *,
+        keeps_values: bool = True,
     ) -> Form:
         """Show the form of an operation, and return it.
 
@@ -89,16 +96,18 @@ class FormBox(QWidget):
             Number of spatial axes.
         values
             Parameters other than the defaults; those that the form had last, if not given.
+        keeps_values
+            Whether the given intensities do not start within those of the image to process.
         """
         self.remember()
         if self.form is not None:
             self.form.discard()
         self._ndim = ndim
-        self.form = form = Form(operation, self._layers, self._change)
+        self.form = form = Form(operation, self._layers, self._change, self.started.emit)
         self._is_filling = True
         try:
             form.fit(ndim)
-            form.keeps_values = values is not None
+            form.keeps_values = values is not None and keeps_values
             if values is None:
                 values = remembered_values.last_values(operation, ndim)
             else:  # a call that leaves a parameter out has its default, whatever forms start with

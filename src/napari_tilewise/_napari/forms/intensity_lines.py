@@ -104,8 +104,8 @@ class IntensityLines(QWidget):
         The intensities.
     """
 
-    range_found = Signal(float, float)
-    """The least and the greatest intensity of the image that is shown now."""
+    range_found = Signal(object)
+    """The `IntensityRange` of the image of which this is the histogram."""
 
     def __init__(self, lines: Sequence[IntensityLine]) -> None:
         super().__init__()
@@ -129,6 +129,11 @@ class IntensityLines(QWidget):
         """Return the size that shows a histogram well."""
         return QSize(260, HEIGHT)
 
+    @property
+    def has_lines(self) -> bool:
+        """Whether there is anything to set; without lines the histogram is not shown."""
+        return bool(self._lines)
+
     def fit(self, source: IntensitySource | None) -> None:
         """Show the histogram of an image, once it is computed.
 
@@ -138,7 +143,7 @@ class IntensityLines(QWidget):
             The image to process; None if it is not known.
         """
         key = None if source is None else source.key
-        if not self._lines or key == self._key:
+        if key == self._key:
             self.update()
             return
         if not _is_newer(self._key, key):
@@ -154,11 +159,11 @@ class IntensityLines(QWidget):
         if done is not None and not isinstance(done[1], TilewiseError):
             self._set_histogram(done[1])
             if done[1] is not None:
-                self.range_found.emit(done[1].low, done[1].high)
+                self.range_found.emit(done[1])
 
     def _set_histogram(self, histogram: IntensityHistogram | None) -> None:
         self.histogram = histogram
-        self.setVisible(histogram is not None)
+        self.setVisible(histogram is not None and self.has_lines)
         self.update()
 
     # ------------------------------------------------------------------ painting

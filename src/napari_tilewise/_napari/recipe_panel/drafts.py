@@ -5,97 +5,30 @@ An edit that would give an invalid recipe raises, and changes nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari_tilewise._napari.forms.form_values import initial_value, usual_names
-from napari_tilewise._napari.forms.remembered_values import last_values
 from napari_tilewise._napari.layers.layer_record import Origin
-from napari_tilewise._napari.layers.recording import free_name, named_step, without_defaults
-from napari_tilewise.errors import TilewiseError
-from napari_tilewise.operations.spec.parameters import ChannelAxis
+from napari_tilewise._napari.layers.recording import free_name, named_step
+from napari_tilewise._napari.recipe_panel.draft_state import (
+    DraftState,
+    ImageChoice,
+    StepEdit,
+    with_other_step,
+)
 from napari_tilewise.recipe import Recipe, Step
 from napari_tilewise.recipe.links import format_link
 from napari_tilewise.recipe.step import SOURCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from napari.layers import Layer
 
-    from napari_tilewise._napari.layers.intensities import IntensityRange
     from napari_tilewise._napari.layers.layer_record import Record
-    from napari_tilewise.operations.spec.operation import Operation
     from napari_tilewise.recipe import Link
 
 PREVIOUS_STEP = "the previous step"
-
-
-@dataclass(frozen=True)
-class DraftState:
-    """A recipe and its layers, between two edits."""
-
-    source: Origin
-    """The layer that the recipe starts from."""
-    recipe: Recipe | None = None
-    """None before the first step."""
-    inputs: Mapping[str, Origin] = field(default_factory=dict)
-    """The layers of the recipe's inputs."""
-    part: int | None = None
-    """The index of the result that the layer shows, if the recipe gives several."""
-    is_new: bool = True
-    """Whether the result becomes a new layer, because this one is not a result."""
-
-
-@dataclass(frozen=True)
-class ImageChoice:
-    """An image that a step can take."""
-
-    name: str
-    """As shown to the user."""
-    target: str | None = None
-    """The name in the recipe; None for the previous step, or a step without a name."""
-    step: int | None = None
-    """The index of the step that gives the image."""
-
-
-@dataclass(frozen=True)
-class StepEdit:
-    """The new contents of a step, as a form reads them."""
-
-    params: Mapping[str, object]
-    """Parameters without further images."""
-    images: Mapping[str, ImageChoice | Layer | None]
-    """Images by scikit-image's name of the argument."""
-    spatial: str | tuple[int, ...] | None
-    """The axes that the step runs over; None for all."""
-
-
-def default_step(op: Operation, ndim: int = 2, intensities: IntensityRange | None = None) -> Step:
-    """Return a step with the values that its form had last; further images are the source.
-
-    Parameters
-    ----------
-    op
-        Any operation of the catalogue.
-    ndim
-        Number of the source's axes.
-    intensities
-        Those of the image that the step processes, if they are known.
-    """
-    params, inputs = {}, {}
-    for name, parameter in op.parameters.items():
-        if not parameter.required and not usual_names(parameter):
-            continue
-        if name in op.images:
-            inputs[name] = SOURCE
-        elif not isinstance(parameter.spec, ChannelAxis):
-            params[name] = initial_value(parameter, intensities=intensities)
-    last = without_defaults(op, last_values(op, ndim))
-    try:
-        return Step(op.name, {**params, **last}, inputs=inputs)
-    except TilewiseError:  # what the form had last does not fit together
-        return Step(op.name, params, inputs=inputs)
 
 
 class Draft:
@@ -110,6 +43,7 @@ class Draft:
     def __init__(self, state: DraftState) -> None:
         self._history = [state]
         self._current = 0
+        self._new_steps: list[Step] = []
         self.computed = state.recipe
         """The recipe that gave the layer's pixels."""
 
@@ -196,13 +130,15 @@ class Draft:
         """Insert a step before the one at an index; see `edit`."""
         recipe, part = self.recipe, self.state.part
         if recipe is None:
-            self.set_state(self._with_recipe(Recipe([step])))
-            return
-        if part and index == len(recipe):
-            # The step takes the one of several results that the layer shows.
-            recipe, name = named_step(recipe, recipe.running[-1])
-            step = replace(step, inputs={**step.inputs, step.first: format_link(name, part)})
-        self.set_state(self._with_recipe(recipe.inserted(index, step)))
+            recipe = Recipe([step])
+        else:
+            if part and index == len(recipe):
+                # The step takes the one of several results that the layer shows.
+                recipe, name = named_step(recipe, recipe.running[-1])
+                step = replace(step, inputs={**step.inputs, step.first: format_link(name, part)})
+            recipe = recipe.inserted(index, step)
+        self.set_state(self._with_recipe(recipe))
+        self._new_steps.append(self.steps[index])
 
     def remove(self, index: int) -> None:
         """Remove a step; see `edit`."""
@@ -227,9 +163,46 @@ class Draft:
         TilewiseError
             If the changed recipe is invalid.
         """
-        recipe, inputs = self.recipe, dict(self.state.inputs)
-        if recipe is None:
+        if self.recipe is not None:
+            self.set_state(self._with_step(self.recipe, index, edit))
+
+    def is_new(self, index: int) -> bool:
+        """Return whether a step is as it was inserted: nobody has edited it.
+
+        Parameters
+        ----------
+        index
+            The step, from 0.
+        """
+        return any(self.steps[index] is step for step in self._new_steps)
+
+    def start_step(self, index: int, edit: StepEdit) -> None:
+        """Let a step that was inserted start with other contents, in the history too.
+
+        Parameters
+        ----------
+        index
+            The step, from 0.
+        edit
+            Its first contents.
+
+        Raises
+        ------
+        TilewiseError
+            If the changed recipe is invalid.
+        """
+        if self.recipe is None:
             return
+        before, state = self.steps[index], self._with_step(self.recipe, index, edit)
+        if state.recipe is None or state.recipe.steps[index] == before:
+            return
+        after = state.recipe.steps[index]
+        self._new_steps.append(after)
+        self._history = [with_other_step(past, before, after) for past in self._history]
+
+    def _with_step(self, recipe: Recipe, index: int, edit: StepEdit) -> DraftState:
+        """Return the state with other contents of a step."""
+        inputs = dict(self.state.inputs)
         names: dict[str, str] = {}
         for role, image in edit.images.items():
             if isinstance(image, ImageChoice):
@@ -242,7 +215,7 @@ class Draft:
         steps, old = [*recipe.steps], recipe.steps[index]
         steps[index] = Step(old.operation, edit.params, old.name, names, edit.spatial, old.enabled)
         changed = Recipe(steps, {**dict.fromkeys(recipe.inputs), **inputs})
-        self.set_state(self._with_recipe(changed, inputs))
+        return self._with_recipe(changed, inputs)
 
     def _input_name(self, recipe: Recipe, layer: Layer, inputs: dict[str, Origin]) -> str:
         """Return the name of the input that a layer is; "source" for the source itself."""
@@ -353,28 +326,3 @@ class Draft:
 def step_label(number: int, step: Step) -> str:
     """Return the name of a step's result, such as ``2 Otsu threshold``."""
     return f"{number + 1} {step.op.title}"
-
-
-def missing_layers(state: DraftState, layers: Iterable[Layer]) -> str:
-    """Return which layer of a recipe is not open, in one sentence; empty if all are.
-
-    Parameters
-    ----------
-    state
-        The recipe and its layers.
-    layers
-        The viewer's layers.
-    """
-    layers = list(layers)
-    if state.source.find(layers) is None:
-        return f"The recipe starts from {state.source.name!r}, which is not open: open it again."
-    for name in () if state.recipe is None else state.recipe.inputs:
-        origin = state.inputs.get(name)
-        is_layer = origin is not None and bool(
-            origin.id
-        )  # else an array, such as a region's inside
-        if origin is None or not (is_layer or origin.find(layers)):
-            return f"The recipe takes another image, {name!r}: choose a layer for it in its step."
-        if origin.find(layers) is None:
-            return f"The recipe takes {origin.name!r}, which is not open: open it again."
-    return ""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from napari_tilewise._napari.layers import layer_record
-from napari_tilewise._napari.recipe_panel.drafts import missing_layers
+from napari_tilewise._napari.recipe_panel.draft_state import missing_layers
 from napari_tilewise._napari.widgets.elided import ElidedLabel
 from napari_tilewise._napari.widgets.small_widgets import text_label
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from napari.layers import Layer
 
-    from napari_tilewise._napari.recipe_panel.drafts import Draft, DraftState
+    from napari_tilewise._napari.recipe_panel.draft_state import DraftState
+    from napari_tilewise._napari.recipe_panel.drafts import Draft
 
 NO_LAYER = "Open an image, apply operations to it, and select a result to see its steps here."
 NO_RECIPE = (

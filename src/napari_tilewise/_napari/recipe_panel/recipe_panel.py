@@ -29,12 +29,12 @@ from napari_tilewise._napari.layers.layer_record import Origin, Record
 from napari_tilewise._napari.layers.viewer_layers import is_arriving, is_temporary, layers_for
 from napari_tilewise._napari.preview.preview import Preview
 from napari_tilewise._napari.preview.preview_source import PreviewSource
-from napari_tilewise._napari.recipe_panel.drafts import (
-    Draft,
+from napari_tilewise._napari.recipe_panel.draft_state import (
     DraftState,
     default_step,
     missing_layers,
 )
+from napari_tilewise._napari.recipe_panel.drafts import Draft
 from napari_tilewise._napari.recipe_panel.recipe_files import RecipeFiles
 from napari_tilewise._napari.recipe_panel.recipe_heading import RecipeHeading
 from napari_tilewise._napari.recipe_panel.recipe_runs import RecipeRuns, up_to

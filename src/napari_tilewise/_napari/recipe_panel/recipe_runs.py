@@ -18,7 +18,7 @@ from napari_tilewise._napari.layers.snapshot_cache import SnapshotCache
 from napari_tilewise._napari.layers.viewer_layers import add_result
 from napari_tilewise._napari.preview.preview_source import PreviewSource
 from napari_tilewise._napari.preview.result_in_view import ResultInView
-from napari_tilewise._napari.recipe_panel.drafts import Draft, missing_layers
+from napari_tilewise._napari.recipe_panel.draft_state import missing_layers
 from napari_tilewise._napari.recipe_panel.stored_run import StoredRun
 from napari_tilewise.errors import Cancelled, InvalidImage, TilewiseError
 from napari_tilewise.operations.spec.operation import Output
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
     from napari_tilewise._napari.jobs.plan_dialog import PlanDialog
+    from napari_tilewise._napari.recipe_panel.drafts import Draft
 
 
 @dataclass(frozen=True, eq=False)

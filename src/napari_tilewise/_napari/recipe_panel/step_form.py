@@ -10,12 +10,8 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_tilewise._napari.forms.form_box import FormBox
 from napari_tilewise._napari.layers import dimensions, recording, snapshot
-from napari_tilewise._napari.recipe_panel.drafts import (
-    PREVIOUS_STEP,
-    Draft,
-    ImageChoice,
-    StepEdit,
-)
+from napari_tilewise._napari.recipe_panel.draft_state import ImageChoice, StepEdit
+from napari_tilewise._napari.recipe_panel.drafts import PREVIOUS_STEP, Draft
 from napari_tilewise._napari.widgets import wording
 from napari_tilewise._napari.widgets.labelled_rows import rows, show_row
 from napari_tilewise._napari.widgets.small_widgets import text_label
@@ -76,6 +72,7 @@ class StepForm(QWidget):
             box.changed.connect(lambda *_: self._change())
         self.form_box = FormBox(self._image_choices)
         self.form_box.changed.connect(self._change)
+        self.form_box.started.connect(self._start)
         self.form_box.refused.connect(self.refused)
         self._choices_box = rows([self.image, self.process])
         self._lay_out()
@@ -119,8 +116,14 @@ class StepForm(QWidget):
         self.title.setToolTip(wording.plain_tooltip(wording.function(op)))
         chosen = {role: draft.chosen_image(self._index, role) for role in op.images}
         images = {role: choice for role, choice in chosen.items() if choice is not None}
-        self.form_box.show_operation(op, self._ndim(step), {**step.parameters, **images})
-        if not self._index and step.first not in step.inputs:
+        has_layer = not self._index and step.first not in step.inputs
+        self.form_box.show_operation(
+            op,
+            self._ndim(step),
+            {**step.parameters, **images},
+            keeps_values=has_layer or not draft.is_new(self._index),
+        )
+        if has_layer:
             self.form_box.fit(self._ndim(step), self._source())
         else:
             self.form_box.fit(self._ndim(step), source=self._intensities(self._index))
@@ -177,12 +180,21 @@ class StepForm(QWidget):
     # ------------------------------------------------------------------ edits
 
     def _change(self) -> None:
+        if self._draft is not None:
+            self._set_step(self._draft.set_step)
+
+    def _start(self) -> None:
+        """Let a new step start with what its form has found; that is no edit to undo."""
+        if self._draft is not None and self._draft.is_new(self._index):
+            self._set_step(self._draft.start_step)
+
+    def _set_step(self, set_step: Callable[[int, StepEdit], None]) -> None:
         draft, form = self._draft, self.form
         if self._is_filling or draft is None or form is None:
             return
         before = draft.state
         try:
-            draft.set_step(self._index, self._edit(draft, form))
+            set_step(self._index, self._edit(draft, form))
         except TilewiseError as error:
             self.refused.emit(str(error))
             return
