@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 from types import ModuleType
@@ -194,6 +195,18 @@ def test_errors_and_results_of_what_computes_for_long() -> None:
     assert abandonable(lambda: 5, threading.Event()) == 5
     with pytest.raises(ZeroDivisionError):
         abandonable(lambda: 1 / 0, threading.Event())  # type: ignore[arg-type, return-value]
+
+
+@pytest.mark.parametrize("is_ignored", [False, True])
+def test_a_process_that_ignores_interrupts_computes_in_its_own_thread(is_ignored: bool) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        if is_ignored:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        computes = abandonable(threading.current_thread, None)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (computes is threading.main_thread()) is is_ignored
 
 
 @pytest.mark.usefixtures("quick_looks")

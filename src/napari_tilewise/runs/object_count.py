@@ -80,6 +80,7 @@ class _Ids:
 
     def add(self, block: Array) -> None:
         """Note the ids of a block."""
+        block = _starts(block)
         if not block.size or self._ids is not None or not _is_flagged(block):
             ids = np.flatnonzero(self._flags) if self._ids is None else self._ids
             self._ids = np.union1d(ids.astype(block.dtype), np.unique(block))
@@ -89,7 +90,7 @@ class _Ids:
             flags: Any = np.zeros(max(highest + 1, 2 * len(self._flags)), bool)
             flags[: len(self._flags)] = self._flags
             self._flags = flags
-        self._flags[block.ravel()] = True
+        self._flags[block] = True
 
     @property
     def count(self) -> int:
@@ -97,6 +98,12 @@ class _Ids:
         if self._ids is None:
             return int(np.count_nonzero(self._flags[1:]))
         return int(np.count_nonzero(self._ids))
+
+
+def _starts(block: Array) -> Array:
+    """Return the first pixel of each run of equal ones: few, where the ids are those of objects."""
+    pixels = block.ravel()
+    return np.concatenate([pixels[:1], pixels[1:][pixels[1:] != pixels[:-1]]])
 
 
 def _is_flagged(block: Array) -> bool:

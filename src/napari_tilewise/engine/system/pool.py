@@ -8,6 +8,7 @@ would start threads of their own (BLAS, OpenMP, blosc, OpenCV) are held at one m
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -104,8 +105,7 @@ def abandonable(work: Callable[[], T], cancel: threading.Event | None) -> T:
         When `cancel` is set before the work is done.
     """
     job: _Sweep[Any] | None = getattr(_CURRENT, "sweep", None)
-    is_main = threading.current_thread() is threading.main_thread()
-    if cancel is None and job is None and not is_main:
+    if cancel is None and job is None and not _is_interruptible():
         return work()  # nobody can cancel it
     results: list[T] = []
     errors: list[BaseException] = []
@@ -126,6 +126,13 @@ def abandonable(work: Callable[[], T], cancel: threading.Event | None) -> T:
     if errors:
         raise errors.pop()  # held no longer by this frame, which it holds
     return results[0]
+
+
+def _is_interruptible() -> bool:
+    """Return whether Ctrl-C interrupts this thread: a batch's worker process ignores it."""
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    return signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
 
 
 class _InnerThreads:
