@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import tifffile
 from napari.layers import Labels
-from qtpy.QtCore import QItemSelectionModel, Qt
+from qtpy.QtCore import QItemSelectionModel, QPoint, Qt
+from qtpy.QtGui import QShortcut
 from qtpy.QtWidgets import QApplication
 from skimage import data, exposure, feature, measure
 from window_work import WindowWork
@@ -150,6 +151,39 @@ def test_sorting_and_filters_keep_rows_and_objects_together(measured):
     assert model.rowCount() == keep.sum(), "what was shown stays"
 
 
+@pytest.mark.parametrize(
+    "text", ["AREA > 5 And not Eccentricity >= 0.8", "area (µm²)>5 and eccentricity < 0.8",
+             "area (px²) > 20 and eccentricity<0.8"],
+)  # fmt: skip
+def test_a_filter_takes_titles_and_capitals(measured, text):
+    view = measured.objects
+    view.filter.setText(text)
+    view.filter.returnPressed.emit()
+    keep = (view.column("area (µm²)").values > 5) & (view.column("eccentricity").values < 0.8)
+    assert 0 < keep.sum() < len(keep)
+    assert sorted(view.model.order) == np.flatnonzero(keep).tolist()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("wings > 2", "The table has no column 'wings'. It has 'label', 'area', 'area_px', "),
+        ("open('a') > 2", "The filter does not understand"),
+        ("area > 'large'", "The filter \"area > 'large'\" compares a number with a text"),
+        ("area >", "The filter 'area >' cannot be read"),
+        ("area", "The filter 'area' is not a condition"),
+    ],
+)
+def test_a_filter_that_is_refused_says_why_once(measured, text, reason):
+    measured.objects.filter.setText(text)
+    measured.objects.filter.returnPressed.emit()
+    message = measured.message.text()
+    assert message.startswith(reason)
+    assert "ufunc" not in message
+    assert ".." not in message
+    assert message.count("The filter") + message.count("The table") == 1
+
+
 def test_colours_by_a_column(labels, measured):
     view = measured.objects
     own = labels.colormap
@@ -180,6 +214,66 @@ def test_a_drag_over_the_plot_chooses_objects(measured):
     assert view.model.order.tolist() == keep.tolist()
     view.plot.resize(300, 200)
     assert not view.plot.grab().isNull()
+
+
+def test_the_plot_shows_what_the_filter_shows(measured):
+    """So a filter leaves out what lies far off, and the rest fills the plot."""
+    view = measured.objects
+    area = view.column("area (µm²)").values
+    view.across.setCurrentText("area (µm²)")
+    assert len(view.plot._data.x) == len(area)
+    limit = float(np.median(area))
+    view.filter.setText(f"area < {limit}")
+    view.filter.returnPressed.emit()
+    np.testing.assert_array_equal(view.plot._data.x, area[area < limit])
+    view.choose(np.array([int(area.argmin()), int(area.argmax())]))
+    assert view.plot._chosen.sum() == 1
+    view.only_chosen.setChecked(True)
+    assert view.model.order.tolist() == [int(area.argmin())]
+    assert len(view.plot._data.x) == np.count_nonzero(area < limit), "others can be chosen"
+    view.plot.brushed.emit((0.0, limit), None)
+    assert sorted(view.model.order) == np.flatnonzero(area < limit).tolist()
+    view.filter.clear()
+    view.filter.returnPressed.emit()
+    assert len(view.plot._data.x) == len(area)
+
+
+def test_a_narrow_drag_over_a_scatter_chooses_and_a_click_does_not(measured, qtbot):
+    plot = measured.objects.plot
+    plot.resize(300, 200)
+    brushed, cleared = [], []
+    plot.brushed.connect(lambda *limits: brushed.append(limits))
+    plot.cleared.connect(lambda: cleared.append(True))
+    measured.objects.up.setCurrentText("eccentricity")
+    for end in (QPoint(151, 120), QPoint(150, 41)):
+        qtbot.mousePress(plot, Qt.MouseButton.LeftButton, pos=QPoint(150, 40))
+        qtbot.mouseMove(plot, end)
+        qtbot.mouseRelease(plot, Qt.MouseButton.LeftButton, pos=end)
+    assert len(brushed) == 1
+    assert cleared == [True]
+
+
+def test_the_copy_key_copies_the_chosen_rows(measured, qtbot):
+    """Not one cell, as Qt's own table does."""
+    view = measured.objects
+    measured.show()
+    view.table.sortByColumn(1, Qt.SortOrder.DescendingOrder)
+    view.choose(np.array([2, 6]))
+    view.table.setFocus()
+    area = view.column("area (µm²)").values
+    view.table.findChild(QShortcut).activated.emit()
+    lines = QApplication.clipboard().text().splitlines()
+    assert lines[0].startswith("label\tarea (µm²)")
+    rows = sorted((2, 6), key=lambda row: -area[row])
+    assert [line.split("\t")[0] for line in lines[1:]] == [str(row + 1) for row in rows]
+    assert measured.message.text() == "Copied 2 rows."
+
+
+def test_a_name_of_another_format_is_refused_with_both_formats(measured, qtbot, tmp_path):
+    measured.objects.save_rows(tmp_path / "table.xlsx")
+    qtbot.waitUntil(lambda: not measured.objects.writer.is_running, timeout=30_000)
+    assert "ends in .csv or .parquet" in measured.message.text()
+    assert not list(tmp_path.iterdir())
 
 
 def test_export_and_copy(measured, qtbot, tmp_path):

@@ -59,6 +59,7 @@ def test_the_whole_way_by_keyboard(make_napari_viewer, qtbot):
     panel = OperationsPanel(viewer)
     viewer.window.add_dock_widget(panel)
     viewer.window._qt_window.activateWindow()
+    panel.choose("filters.threshold_otsu")  # so that another form is shown, which is new
     panel.chooser.search.setFocus()
     qtbot.waitUntil(panel.chooser.search.hasFocus)
     type_keys(qtbot, "blur")

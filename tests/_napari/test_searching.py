@@ -84,12 +84,48 @@ def test_favourites_and_recent_ones_are_remembered(qtbot):
     again.category.setCurrentText(FAVOURITES)
     assert again.visible() == ["filters.sobel"]
     again.category.setCurrentText(RECENT)
-    assert set(again.visible()) == {"filters.sobel", "filters.median"}
+    assert again.visible() == ["filters.sobel", "filters.median"], "the last one comes first"
+    again.used("filters.median")
+    assert again.visible() == ["filters.median", "filters.sobel"]
     again.choose("filters.sobel")
     assert again.favourite.isChecked()
-    again.favourite.click()
     again.category.setCurrentText(FAVOURITES)
+    again.favourite.click()
+    assert again.visible() == []
     assert again.nothing.isVisibleTo(again)
+    assert again.current == "filters.sobel", "its form stays"
+    again.favourite.click()
+    assert again.visible() == ["filters.sobel"]
+
+
+@pytest.mark.gui
+def test_a_favourite_has_another_star(qtbot):
+    chooser = Chooser(OPERATIONS)
+    qtbot.addWidget(chooser)
+    chooser.choose("filters.sobel")
+    before = chooser.favourite.text()
+    chooser.favourite.click()
+    assert chooser.favourite.text() != before
+    chooser.choose("filters.median")
+    assert chooser.favourite.text() == before
+
+
+@pytest.mark.gui
+def test_return_takes_what_the_arrow_keys_chose(qtbot):
+    """Else the best match, also if the one chosen before is in the list."""
+    chooser = Chooser(OPERATIONS)
+    qtbot.addWidget(chooser)
+    confirmed = []
+    chooser.confirmed.connect(lambda: confirmed.append(chooser.current))
+    chooser.search.setText("threshold")
+    names = chooser.visible()
+    for key in (Qt.Key.Key_Down, Qt.Key.Key_Down, Qt.Key.Key_Down, Qt.Key.Key_Return):
+        qtbot.keyClick(chooser.search, key)
+    assert confirmed == [names[2]]
+    chooser.search.setText("thresholds")
+    chooser.search.setText("threshold")
+    qtbot.keyClick(chooser.search, Qt.Key.Key_Return)
+    assert confirmed == [names[2], names[0]]
 
 
 def test_a_text_finds_what_its_words_begin():

@@ -44,7 +44,9 @@ def test_docstrings_are_read_aloud(text, expected):
         ("sigma=-1: expected a number or None.", "sigma -1: expected a number or auto."),
         ("No layer 'None' in '/a/True/b_c.tif'.", "No layer 'None' in '/a/True/b_c.tif'."),
         ("Wrote /tmp/my_file.tif.", "Wrote /tmp/my_file.tif."),
-        ("filters.threshold_otsu: a uint8 image", "filters.threshold_otsu: an 8-bit image"),
+        ("filters.threshold_otsu: a uint8 image", "Otsu threshold: an 8-bit image"),
+        ("Step 2, filters.gaussian: no.", "Step 2, Gaussian: no."),
+        ("filters.gaussian and my.function: no.", "filters.gaussian and my.function: no."),
     ],
 )
 def test_messages_are_read_aloud(text, expected):

@@ -52,6 +52,7 @@ MOST_RECENT = 12
 FEWEST, ROWS, ROW_HEIGHT = 3, 7, 20
 """The fewest and the most rows that are visible without scrolling, and their height in pixels."""
 _KEY = Qt.ItemDataRole.UserRole
+STARS = {False: "\N{WHITE STAR}", True: "\N{BLACK STAR}"}
 
 
 class _OperationItem(QTreeWidgetItem):
@@ -108,12 +109,14 @@ class Chooser(QWidget):
             "file that you trust.</qt>"
         )
         self.favourite = QToolButton()
-        self.favourite.setText("\N{BLACK STAR}")
+        self.favourite.setText(STARS[False])
         self.favourite.setCheckable(True)
+        self.favourite.toggled.connect(lambda is_on: self.favourite.setText(STARS[is_on]))
         self.favourite.setToolTip("Whether the chosen operation is among the favourites")
         self.nothing = text_label(faint=True)
         self.nothing.hide()
-        self._groups = {group: set(recall(key, [])) for group, key in REMEMBERED.items()}
+        self._groups: dict[str, list[str]] = {g: recall(key, []) for g, key in REMEMBERED.items()}
+        self._has_moved = False
         self._fill()
         top = QHBoxLayout()
         top.addWidget(self.search, 5)
@@ -257,11 +260,16 @@ class Chooser(QWidget):
         if names:
             index = names.index(self.current) + step if self.current in names else 0
             self.choose(names[min(max(index, 0), len(names) - 1)])
+            self._has_moved = True
 
     def _narrow(self) -> None:
         """Show what matches, the best match first."""
         text, group = self.search.text(), self.category.currentData()
-        positions = {name: number for number, name in enumerate(self._search.find(text))}
+        self._has_moved = False
+        matches = self._search.find(text)
+        if group == RECENT and not text.strip():
+            matches = [name for name in self._groups[RECENT] if name in self._summaries]
+        positions = {name: number for number, name in enumerate(matches)}
         with QSignalBlocker(self.list):
             for name, item in self._items().items():
                 item.position = positions.get(name, len(self._summaries))
@@ -288,21 +296,20 @@ class Chooser(QWidget):
         return group in (ALL, self._summaries[name].category)
 
     def _choose_first(self) -> None:
-        """Choose the best match."""
+        """Choose the best match, unless the arrow keys chose another."""
         names = self.visible()
         if names:
-            self.choose(names[0])
+            if not (self._has_moved and self.current in names):
+                self.choose(names[0])
             self.confirmed.emit()
 
     def _set_favourite(self, is_favourite: bool) -> None:
         if self.current is None:
             return
-        group = self._groups[FAVOURITES]
+        group = {*self._groups[FAVOURITES]} - {self.current}
         if is_favourite:
             group.add(self.current)
-        else:
-            group.discard(self.current)
-        remember(REMEMBERED[FAVOURITES], sorted(group))
+        self._set_group(FAVOURITES, sorted(group))
 
     def used(self, name: str) -> None:
         """Remember that an operation was applied.
@@ -314,8 +321,14 @@ class Chooser(QWidget):
         """
         earlier = [other for other in recall(REMEMBERED[RECENT], []) if other != name]
         recent = [name, *earlier][:MOST_RECENT]
-        remember(REMEMBERED[RECENT], recent)
-        self._groups[RECENT] = set(recent)
+        self._set_group(RECENT, recent)
+
+    def _set_group(self, group: str, names: list[str]) -> None:
+        """Remember the operations of a group; the list follows if it shows them."""
+        remember(REMEMBERED[group], names)
+        self._groups[group] = names
+        if self.category.currentData() == group:
+            self._narrow()
 
     def _current_changed(self, item: QTreeWidgetItem | None, _: QTreeWidgetItem | None) -> None:
         if item is not None:

@@ -117,6 +117,7 @@ class FormBox(QWidget):
         finally:
             self._is_filling = False
         self._forms.addWidget(form.basic)
+        form.basic.show()  # at once: Qt does it later, and what is hidden gets no focus
         self._advanced_forms.addWidget(form.advanced)
         self.advanced.setChecked(False)
         self.advanced.set_content(form.advanced, is_used=form.has_advanced)

@@ -14,6 +14,7 @@ from qtpy.QtCore import (  # type: ignore[attr-defined]
     QTimer,
     Signal,
 )
+from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import (
     QApplication,
     QCheckBox,
@@ -68,6 +69,8 @@ class ObjectsView(QWidget):
         self._link: ObjectLink | None = None
         self._limits: tuple[float, float] = (0, 1)
         self._is_marking = False
+        self._matching: NDArray[np.bool_] = np.zeros(0, bool)
+        """Which rows fulfil the filter."""
         self.chosen: NDArray[np.int64] = np.zeros(0, np.int64)
         """The chosen rows of the columns."""
         self.model = ColumnModel(self)
@@ -97,7 +100,10 @@ class ObjectsView(QWidget):
         self.across, self.up, self.plot = QComboBox(), QComboBox(), Plot()
         self.plot.setToolTip("Drag to choose objects; click to choose none")
         self.copy, self.save = QPushButton("Copy"), QPushButton("Save...")
-        self.copy.setToolTip("<qt>Copy the shown rows, to paste them into a spreadsheet</qt>")
+        self.copy.setToolTip(
+            "<qt>Copy the shown rows, to paste them into a spreadsheet; Ctrl+C in the table copies "
+            "the chosen ones</qt>"
+        )
         self.save.setToolTip("Save the shown rows as CSV or Parquet")
         for box in (self.colour, self.across, self.up):
             box.setSizeAdjustPolicy(
@@ -133,7 +139,7 @@ class ObjectsView(QWidget):
         self.filter.textChanged.connect(lambda: self._typing.start())
         self.filter.returnPressed.connect(self._show_matching)
         self._typing.timeout.connect(self._show_matching)
-        self.only_chosen.toggled.connect(lambda: self._show_matching())
+        self.only_chosen.toggled.connect(lambda: self._show_rows())
         self.model.arranged.connect(self._mark_rows)
         selection = self.table.selectionModel()
         if selection is not None:
@@ -144,6 +150,9 @@ class ObjectsView(QWidget):
         self.plot.brushed.connect(self._brushed)
         self.plot.cleared.connect(lambda: self.choose(self.chosen[:0]))
         self.copy.clicked.connect(self.copy_rows)
+        copy_key = QShortcut(QKeySequence.StandardKey.Copy, self.table)
+        copy_key.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        copy_key.activated.connect(self.copy_chosen)
         self.save.clicked.connect(lambda: self.save_rows())
         self.writer.finished.connect(lambda work, path: self.said.emit(f"Saved {path.name!r}."))
         self.writer.failed.connect(lambda error: self.said.emit(str(error)))
@@ -167,6 +176,7 @@ class ObjectsView(QWidget):
             self.filter.clear()
             self.only_chosen.setChecked(False)
         self.model.set_columns(columns)
+        self._matching = np.ones(len(self._all_rows), bool)
         column_header(self.table).setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         numbers = [column.title for column in columns if column.is_number]
         _offer(self.colour, [OWN, *numbers], 0)
@@ -188,16 +198,24 @@ class ObjectsView(QWidget):
     def _show_matching(self) -> None:
         self._typing.stop()
         columns = {column.name: column.values for column in self.model.columns}
+        titles = {column.title: column.name for column in self.model.columns}
         try:
-            rows = matching(self.filter.text(), columns)
+            rows = matching(self.filter.text(), columns, titles)
         except TilewiseError as error:
             self.said.emit(str(error))
             return
+        self.said.emit("")
+        self._matching = rows
+        self._show_rows()
+        self._show_plot()
+
+    def _show_rows(self) -> None:
+        """Show the rows that fulfil the filter; of them the chosen ones only, if so wished."""
+        rows = self._matching
         if self.only_chosen.isChecked():
             is_chosen = np.zeros(len(rows), bool)
             is_chosen[self.chosen] = True
             rows = rows & is_chosen
-        self.said.emit("")
         self.model.set_filter(rows)
         self._show_count()
 
@@ -227,13 +245,13 @@ class ObjectsView(QWidget):
             Whether the view moves to the first of the objects.
         """
         self.chosen = np.unique(np.asarray(rows, np.int64))
+        if self.only_chosen.isChecked():
+            self._show_rows()
         self._mark_rows()
         self._show_chosen(visit=visit)
 
     def _show_chosen(self, *, visit: bool) -> None:
-        is_chosen = np.zeros(len(self._all_rows), bool)
-        is_chosen[self.chosen] = True
-        self.plot.choose(is_chosen if len(self.chosen) else None)
+        self._mark_points()
         if self._link is not None:
             if visit and len(self.chosen) and not self._link.go_to(int(self.chosen[0])):
                 self.said.emit("Where the objects lie is unknown: measure bbox too.")
@@ -274,14 +292,12 @@ class ObjectsView(QWidget):
         self._show_chosen(visit=len(self.chosen) == 1)
 
     def _brushed(self, x: tuple[float, float], y: tuple[float, float] | None) -> None:
-        inside = np.ones(len(self._all_rows), bool)
+        inside = self._matching.copy()
         for box, limits in ((self.across, x), (self.up, y)):
             column = self.column(box.currentText())
             if column is not None and limits is not None:
                 inside &= (column.values >= limits[0]) & (column.values <= limits[1])
-        shown = np.zeros(len(inside), bool)
-        shown[self.model.order] = True
-        self.choose(np.flatnonzero(inside & shown))
+        self.choose(np.flatnonzero(inside))
 
     def choose_at(self, event: Any, *, add: bool) -> bool:
         """Choose the object under the mouse; return whether there is one.
@@ -330,31 +346,47 @@ class ObjectsView(QWidget):
             self._link.choose(self.chosen)
 
     def _show_plot(self) -> None:
+        """Plot the rows that the filter shows, so that it can leave out what lies far off."""
         x, y = self.column(self.across.currentText()), self.column(self.up.currentText())
         if x is None:
             self.plot.show_data(None)
             return
         self.plot.show_data(
             PlotData(
-                np.asarray(x.values, float),
-                None if y is None else np.asarray(y.values, float),
+                np.asarray(x.values[self._plotted], float),
+                None if y is None else np.asarray(y.values[self._plotted], float),
                 x.title,
                 HISTOGRAM if y is None else y.title,
             )
         )
-        if len(self.chosen):
-            is_chosen = np.zeros(len(self._all_rows), bool)
-            is_chosen[self.chosen] = True
-            self.plot.choose(is_chosen)
+        self._mark_points()
+
+    @property
+    def _plotted(self) -> NDArray[np.int64]:
+        """The rows that the plot shows: those that fulfil the filter, also if not chosen."""
+        return np.flatnonzero(self._matching)
+
+    def _mark_points(self) -> None:
+        """Mark the chosen rows in the plot."""
+        is_chosen = np.zeros(len(self._all_rows), bool)
+        is_chosen[self.chosen] = True
+        self.plot.choose(is_chosen[self._plotted] if len(self.chosen) else None)
 
     # ------------------------------------------------------------------ export
 
     def copy_rows(self) -> None:
         """Copy the shown rows as text."""
+        self._copy(self.model.order)
+
+    def copy_chosen(self) -> None:
+        """Copy the chosen rows that are shown as text, in the order in which they are shown."""
+        self._copy(self.model.order[self.model.positions(self.chosen)])
+
+    def _copy(self, rows: NDArray[np.int64]) -> None:
         clipboard = QApplication.clipboard()
-        if clipboard is not None and self.model.columns:
-            clipboard.setText(table_files.text(self.model.columns, self.model.order))
-            self.said.emit(f"Copied {wording.count(len(self.model.order), 'rows')}.")
+        if clipboard is not None and self.model.columns and len(rows):
+            clipboard.setText(table_files.text(self.model.columns, rows))
+            self.said.emit(f"Copied {wording.count(len(rows), 'rows')}.")
 
     def save_rows(self, path: Path | None = None) -> None:
         """Save the shown rows to a file, in the background.

@@ -222,7 +222,7 @@ class Plot(QWidget):
         if drag is None or self._data is None:
             return
         box = QRectF(*drag).normalized()
-        if box.width() < 3:
+        if max(box.width(), 0 if self._data.y is None else box.height()) < 3:
             self.cleared.emit()
             return
         area, (x_limits, y_limits) = self.area, self._limits

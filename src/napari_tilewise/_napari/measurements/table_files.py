@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.batches.tables import replaced_file
-from napari_tilewise.errors import Cancelled, MissingExtra
+from napari_tilewise.errors import Cancelled, InvalidParameter, MissingExtra
 from napari_tilewise.io.csv_cells import to_cell
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ROWS_PER_CHUNK = 65536
 """Number of rows that are converted at a time."""
+SUFFIXES = (".csv", ".parquet")
 FORMATS = "CSV (*.csv);;Parquet (*.parquet)"
 
 
@@ -56,7 +57,12 @@ class TableExport:
 
     def __call__(self, listener: Listener, cancel: threading.Event) -> Path:
         """Write the file, and return its path."""
-        is_parquet = self.path.suffix.lower() == ".parquet"
+        suffix = self.path.suffix.lower()
+        is_parquet = suffix == ".parquet"
+        if suffix not in SUFFIXES:
+            raise InvalidParameter(
+                f"{str(self.path)!r}: expected a name that ends in {' or '.join(SUFFIXES)}."
+            )
 
         def write(part: Path) -> None:
             if is_parquet:
@@ -64,7 +70,7 @@ class TableExport:
             else:
                 self._write_csv(part, cancel)
 
-        return replaced_file(self.path, ".parquet" if is_parquet else ".csv", True, write)
+        return replaced_file(self.path, suffix, True, write)
 
     def _write_csv(self, part: Path, cancel: threading.Event) -> None:
         with part.open("w", newline="", encoding="utf-8") as file:

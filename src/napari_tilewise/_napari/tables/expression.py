@@ -38,19 +38,25 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 }
 _FUNCTIONS: dict[str, Callable[[Any], Any]] = {"abs": np.abs, "sqrt": np.sqrt, "log": np.log}
 _NAME = re.compile(r"[^\W\d]\w*(?:-\d+)*")
+_QUOTED = re.compile(r"('[^']*'|\"[^\"]*\")")
 LONGEST = 1000
 """The most characters of an expression."""
 
 
-def matching(text: str, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
+def matching(
+    text: str, columns: Mapping[str, NDArray[Any]], titles: Mapping[str, str] | None = None
+) -> NDArray[np.bool_]:
     """Return which rows fulfil a condition; all if the text is empty.
 
     Parameters
     ----------
     text
-        Such as ``area > 50 and centroid-0 < 100``; a single ``=`` means equality.
+        Such as ``area > 50 and centroid-0 < 100``; a single ``=`` means equality. Capitals do not
+        matter.
     columns
         The table.
+    titles
+        Other names of columns, such as those with a unit: a column's name by its title.
 
     Raises
     ------
@@ -63,8 +69,9 @@ def matching(text: str, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_
     if len(text) > LONGEST:
         raise InvalidParameter(f"The filter is longer than {LONGEST} characters: shorten it.")
     names = {_identifier(name): name for name in columns}
-    plain = _NAME.sub(lambda match: _column_identifier(match[0], columns), text.strip())
-    plain = re.sub(r"(?<![<>=!])=(?!=)", "==", plain)
+    parts = _QUOTED.split(text.strip())
+    parts[::2] = [_plain(part, columns, titles or {}) for part in parts[::2]]
+    plain = "".join(parts)
     try:
         tree = ast.parse(plain, mode="eval")
         with np.errstate(all="ignore"):
@@ -74,11 +81,26 @@ def matching(text: str, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_
             f"The filter {text!r} cannot be read: write a condition such as area > 50 and "
             "eccentricity < 0.8."
         ) from error
+    except InvalidParameter:
+        raise
     except (TypeError, ValueError) as error:
-        raise InvalidParameter(f"The filter {text!r} compares unlike values: {error}.") from error
+        raise InvalidParameter(
+            f"The filter {text!r} compares a number with a text, or counts with texts: numbers "
+            "have no quotes."
+        ) from error
     if np.shape(rows) not in {(), (count,)} or np.asarray(rows).dtype != bool:
         raise InvalidParameter(f"The filter {text!r} is not a condition: compare it, as in > 0.")
     return np.broadcast_to(np.asarray(rows, bool), count)
+
+
+def _plain(part: str, columns: Mapping[str, object], titles: Mapping[str, str]) -> str:
+    """Return a part of a condition, outside of quotes, as Python writes it."""
+    for title in sorted(titles, key=len, reverse=True):
+        if title != titles[title]:
+            part = re.sub(re.escape(title), f" {_identifier(titles[title])} ", part, flags=re.I)
+    part = _NAME.sub(lambda match: _column_identifier(match[0], columns), part)
+    part = re.sub(r"\b(?:and|or|not)\b", lambda word: word[0].lower(), part, flags=re.I)
+    return re.sub(r"(?<![<>=!])=(?!=)", "==", part).strip()
 
 
 def _identifier(name: str) -> str:
@@ -94,7 +116,8 @@ class _Filter:
     """Evaluates a parsed condition on whole columns."""
 
     def __init__(self, names: Mapping[str, str], columns: Mapping[str, NDArray[Any]]) -> None:
-        self._names, self._columns = names, columns
+        lower = {identifier.lower(): name for identifier, name in names.items()}
+        self._names, self._columns = {**lower, **names}, columns
 
     def value(self, node: ast.expr) -> Any:
         """Return the value of a part of the condition."""
@@ -132,9 +155,10 @@ class _Filter:
         return result
 
     def _column(self, identifier: str) -> NDArray[Any]:
-        name = self._names.get(identifier)
+        name = self._names.get(identifier, self._names.get(identifier.lower()))
         if name is None:
             raise InvalidParameter(
-                f"The table has no column {identifier!r}: it has {', '.join(self._columns)}."
+                f"The table has no column {identifier!r}. It has "
+                f"{', '.join(map(repr, self._columns))}."
             )
         return self._columns[name]

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import re
 
+from napari_tilewise.operations.spec import titles
+from napari_tilewise.operations.summaries import SUMMARIES
+
 LONGEST = 480
 """Characters of a text from which only whole sentences of it are shown."""
 DTYPES = {
@@ -86,10 +89,17 @@ def plain_message(text: str) -> str:
         One or more sentences.
     """
     parts = _QUOTED.split(text)
-    parts[::2] = [_spoken(_EQUAL.sub(r"\1 ", part)) for part in parts[::2]]
+    parts[::2] = [_spoken(_EQUAL.sub(r"\1 ", _KEY.sub(_title_of, part))) for part in parts[::2]]
     return "".join(parts)
 
 
+def _title_of(key: re.Match[str]) -> str:
+    """Return the title of the operation that a message is about."""
+    name = key.group()
+    return titles.title(name) if name in SUMMARIES else name
+
+
+_KEY = re.compile(r"(?<![\w./\\'-])[a-z]\w*(?:\.\w+)+(?=: )")
 _EQUAL = re.compile(r"(?<![\w./\\'-])([a-z]\w*)=(?=[\w(\[-]|$)")
 
 
