@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from napari_tilewise.operations import OPERATIONS
-from napari_tilewise.operations.spec import titles
-from napari_tilewise.operations.summaries import SUMMARIES
+from napari_tilewise.operations.spec.titles import usual_title
+from napari_tilewise.operations.summaries import SUMMARIES, TITLES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,16 +24,13 @@ class OperationSummary(NamedTuple):
     tolerance: float
     output: str
     deprecated: bool
+    title: str
+    """A readable name, such as ``Median (rank)``."""
 
     @property
     def category(self) -> str:
         """The module of its library: ``filters.rank`` for ``filters.rank.median``."""
         return self.name.rpartition(".")[0]
-
-    @property
-    def title(self) -> str:
-        """A readable name, such as ``Rank: median``."""
-        return titles.title(self.name)
 
 
 def summary_of(operation: Operation) -> OperationSummary:
@@ -51,6 +48,7 @@ def summary_of(operation: Operation) -> OperationSummary:
         operation.tolerance,
         str(operation.output),
         bool(operation.deprecated),
+        operation.title,
     )
 
 
@@ -81,6 +79,7 @@ def summaries() -> list[OperationSummary]:
 
 def _parsed(name: str, fields: Sequence[str]) -> OperationSummary:
     kind, exactness, tolerance, output, deprecated = fields
+    title = TITLES.get(name) or usual_title(name)
     return OperationSummary(
-        name, kind, exactness, float(tolerance), output, deprecated == str(True)
+        name, kind, exactness, float(tolerance), output, deprecated == str(True), title
     )

@@ -167,10 +167,13 @@ class Conversion:
     adapter: Adapter = DIRECT
     accuracy: Accuracy = IDENTICAL
 
+    title: str = ""
+
     def operation(self) -> Operation:
         """Return the declaration."""
         return Operation(
             name=f"color.{self.name}",
+            title=self.title,
             family=families.COLOUR_SPACES,
             kind=Kind.POINTWISE,
             specs={**self.specs, "channel_axis": self.channel},
@@ -219,6 +222,7 @@ MATRIX: Mapping[str, Spec] = {"conv_matrix": Array(shape=(3, 3), usual=(-2, 2))}
 CONVERSIONS = (
     Conversion(
         name="convert_colorspace",
+        title="Convert colour space",
         product=True,
         working=15.0,
         specs={"fromspace": AnyCase(choices=SPACES), "tospace": AnyCase(choices=SPACES)},

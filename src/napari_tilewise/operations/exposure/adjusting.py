@@ -143,6 +143,7 @@ OPERATIONS = (
     ),
     Operation(
         name="exposure.adjust_log",
+        title="Logarithmic correction",
         family=families.INTENSITY,
         kind=Kind.POINTWISE,
         specs={"gain": Number(usual=(0, 1)), "inv": Flag()},

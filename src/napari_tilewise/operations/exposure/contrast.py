@@ -119,6 +119,7 @@ PERCENTILE = Number(minimum=0, maximum=100, usual=(0, 100), advanced=True)
 OPERATIONS = (
     Operation(
         name="exposure.is_low_contrast",
+        title="Check for low contrast",
         family=families.INTENSITY,
         kind=Kind.STATISTIC,
         result=ResultSpec(output=Output.SCALAR, dtype=lambda call: np.bool_, shape=lambda call: ()),

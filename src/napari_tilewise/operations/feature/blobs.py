@@ -397,6 +397,7 @@ SHOWN = AsStep(radius=_radius)
 OPERATIONS = (
     Operation(
         name="feature.blob_dog",
+        title="Blobs (difference of Gaussians)",
         family=families.BLOBS,
         kind=Kind.STATISTIC,
         specs=_specs(
@@ -413,6 +414,7 @@ OPERATIONS = (
     ),
     Operation(
         name="feature.blob_log",
+        title="Blobs (Laplacian of Gaussian)",
         family=families.BLOBS,
         kind=Kind.STATISTIC,
         specs=_specs(SIGMA, {"num_sigma": COUNT}, {**LOG_SCALE, **LAST_SPECS}),
@@ -425,6 +427,7 @@ OPERATIONS = (
     ),
     Operation(
         name="feature.blob_doh",
+        title="Blobs (determinant of Hessian)",
         family=families.BLOBS,
         kind=Kind.STATISTIC,
         specs=_specs(

@@ -201,6 +201,7 @@ def _is_sorted_or_small(call: Call) -> bool:
 OPERATIONS = (
     Operation(
         name="feature.canny",
+        title="Canny edges",
         family=families.EDGES,
         kind=Kind.CONNECTED,
         specs={

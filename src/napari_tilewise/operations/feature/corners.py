@@ -48,6 +48,7 @@ def _foerstner(call: Call) -> Tiles:
 
 def _tensor_measure(
     name: str,
+    title: str,
     specs: dict[str, Spec] | None = None,
     *,
     result: ResultSpec | None = None,
@@ -57,6 +58,7 @@ def _tensor_measure(
     """Return a measure of the structure tensor, whose smoothing has a border of zeros."""
     return Operation(
         name=f"feature.corner_{name}",
+        title=title,
         family=families.CORNERS,
         kind=Kind.NEIGHBOURHOOD,
         specs={**(specs or {}), "sigma": SIGMA},
@@ -71,15 +73,17 @@ def _tensor_measure(
 OPERATIONS = (
     _tensor_measure(
         "harris",
+        "Harris corners",
         {
             "method": ChoiceSpec(choices=("k", "eps")),
             "k": Number(usual=(0, 0.2)),
             "eps": Number(minimum=0, usual=(0, 1e-3), advanced=True),
         },
     ),
-    _tensor_measure("shi_tomasi"),
+    _tensor_measure("shi_tomasi", "Shi-Tomasi corners"),
     _tensor_measure(
         "foerstner",
+        "Foerstner corners",
         result=ResultSpec(
             dtype=as_float, split=tuple, channel=first_axis, shape=lambda call: (2, *call.shape)
         ),
@@ -88,6 +92,7 @@ OPERATIONS = (
     ),
     Operation(
         name="feature.corner_kitchen_rosenfeld",
+        title="Kitchen-Rosenfeld corners",
         family=families.CORNERS,
         kind=Kind.NEIGHBOURHOOD,
         specs={"mode": BORDER, "cval": CVAL},
@@ -98,6 +103,7 @@ OPERATIONS = (
     ),
     Operation(
         name="feature.corner_moravec",
+        title="Moravec corners",
         family=families.CORNERS,
         kind=Kind.NEIGHBOURHOOD,
         specs={"window_size": Number(integer=True, minimum=0, length=True, usual=(1, 3))},
@@ -108,6 +114,7 @@ OPERATIONS = (
     ),
     Operation(
         name="feature.corner_fast",
+        title="FAST corners",
         family=families.CORNERS,
         kind=Kind.NEIGHBOURHOOD,
         specs={

@@ -418,6 +418,7 @@ WIDTHS = Number(minimum=0, length=True, usual=(0.5, 3))
 OPERATIONS = (
     Operation(
         name="feature.daisy",
+        title="DAISY descriptors",
         family=families.TEXTURE,
         kind=Kind.GEOMETRY,
         specs={

@@ -221,6 +221,7 @@ def _plan(call: Call) -> Plan:
 
 _DESCRIPTORS = Operation(
     name="feature.hog",
+    title="Histogram of oriented gradients (HOG)",
     family=families.TEXTURE,
     adapter=Adapter(kernels=(HISTOGRAMS,)),
     cost=Cost(holds_gil=True, memory=10.0, largest_region=_largest),

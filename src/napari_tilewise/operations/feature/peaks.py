@@ -8,7 +8,7 @@ are searched in every label's box; see `labelled_peaks`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
 
@@ -309,7 +309,7 @@ def _operation(
 
 
 OPERATIONS = (
-    _operation("peak_local_max", families.BLOBS, _plan),
+    replace(_operation("peak_local_max", families.BLOBS, _plan), title="Peaks (local maxima)"),
     _operation(
         "corner_peaks",
         families.CORNERS,

@@ -234,6 +234,7 @@ def _cost(reach: Callable[[Call], list[int]]) -> Cost:
 OPERATIONS = (
     Operation(
         name="feature.corner_subpix",
+        title="Subpixel corners",
         family=families.CORNERS,
         kind=Kind.NEIGHBOURHOOD,
         specs={

@@ -305,6 +305,7 @@ OPERATIONS = (
     _eigenvalue_operation("hessian_matrix_eigvals"),
     Operation(
         name="feature.hessian_matrix_det",
+        title="Determinant of Hessian",
         family=families.TEXTURE,
         kind=Kind.NEIGHBOURHOOD,
         # Bit for bit except for the boxes in two dimensions, which are computed from prefix sums

@@ -194,6 +194,7 @@ def _features(call: Call) -> Tiles:
 OPERATIONS = (
     Operation(
         name="feature.graycomatrix",
+        title="Gray-level co-occurrence matrix (GLCM)",
         family=families.TEXTURE,
         kind=Kind.STATISTIC,
         specs={

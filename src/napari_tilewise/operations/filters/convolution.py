@@ -173,6 +173,7 @@ OPERATIONS = (
     ),
     Operation(
         name="filters.correlate_sparse",
+        title="Sparse correlation",
         family=families.SMOOTHING,
         kind=Kind.NEIGHBOURHOOD,
         specs={

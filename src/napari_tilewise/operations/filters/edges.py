@@ -5,6 +5,8 @@ A mask is eroded by one pixel, as if it were False outside the image, whatever t
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from napari_tilewise.errors import InvalidParameter
@@ -118,8 +120,8 @@ OPERATIONS = (
     _edge("farid", radius=2),
     *_along_axes("farid", radius=2),
     _directed("roberts"),
-    _directed("roberts_pos_diag"),
-    _directed("roberts_neg_diag"),
+    replace(_directed("roberts_pos_diag"), title="Roberts, positive diagonal"),
+    replace(_directed("roberts_neg_diag"), title="Roberts, negative diagonal"),
     Operation(
         name="filters.laplace",
         family=families.EDGES,

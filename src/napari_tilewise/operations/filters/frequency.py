@@ -109,10 +109,11 @@ def _padded(call: Call) -> int:
 FOURIER = "Needs the whole image: in a Fourier transform every pixel depends on every other one."
 
 
-def _filter(name: str, working: float, specs: dict[str, Spec]) -> Operation:
+def _filter(name: str, title: str, working: float, specs: dict[str, Spec]) -> Operation:
     samples: tuple[AnyFunction, ...] = (_blur, _delta)
     return Operation(
         name=f"filters.{name}",
+        title=title,
         family=families.SMOOTHING,
         **WHOLE,
         specs={
@@ -146,10 +147,16 @@ OPERATIONS = (
         cost=Cost(memory=8.0, largest_region=_padded),
         note=FOURIER,
     ),
-    _filter("filter_forward", 40.0, {}),
-    _filter("filter_inverse", 60.0, {"max_gain": Number(usual=(0.5, 4), advanced=True)}),
+    _filter("filter_forward", "Linear filter", 40.0, {}),
+    _filter(
+        "filter_inverse",
+        "Inverse linear filter",
+        60.0,
+        {"max_gain": Number(usual=(0.5, 4), advanced=True)},
+    ),
     _filter(
         "wiener",
+        "Wiener filter",
         60.0,
         {"K": Either(options=(Number(usual=(0.05, 1)), Array(ndim=2)))},
     ),

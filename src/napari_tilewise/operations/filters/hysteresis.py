@@ -66,6 +66,7 @@ def _hysteresis(call: Call) -> Plan:
 OPERATIONS = (
     Operation(
         name="filters.apply_hysteresis_threshold",
+        title="Hysteresis threshold",
         family=families.THRESHOLDS,
         kind=Kind.CONNECTED,
         specs={

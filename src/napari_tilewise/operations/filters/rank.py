@@ -6,6 +6,7 @@ as autolevel use as many levels as that maximum has: a reduction computes it bef
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -290,18 +291,18 @@ OPERATIONS = (
     _rank("geometric_mean"),
     _rank("minimum"),
     _rank("maximum"),
-    _rank("modal"),
+    replace(_rank("modal"), title="Mode (rank)"),
     _rank("majority"),
     _rank("gradient"),
     _rank("entropy", dtype=np.float64),
-    _rank("otsu"),
+    replace(_rank("otsu"), title="Otsu threshold (rank)"),
     _rank("threshold"),
     _rank("enhance_contrast"),
     _rank("autolevel", levels=True),
     _rank("equalize", levels=True),
     _rank("subtract_mean", levels=True),
     _rank("noise_filter", levels=True),
-    _rank("pop"),
+    replace(_rank("pop"), title="Population (rank)"),
     _rank("sum"),
     _percentile("", both=False),
     _percentile("mean"),
@@ -312,7 +313,9 @@ OPERATIONS = (
     _percentile("enhance_contrast"),
     _percentile("autolevel", levels=True),
     _percentile("subtract_mean", levels=True),
-    _percentile("threshold", levels=True, both=False),
+    replace(
+        _percentile("threshold", levels=True, both=False), title="Threshold at a percentile (rank)"
+    ),
     _bilateral("mean"),
     _bilateral("sum"),
     _bilateral("pop"),

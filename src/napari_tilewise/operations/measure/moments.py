@@ -189,6 +189,7 @@ OPERATIONS = (
     ),
     Operation(
         name="measure.moments_central",
+        title="Central moments",
         family=families.WHOLE_IMAGE,
         specs={"center": CENTER, "order": ORDER, "spacing": SPACING},
         accuracy=Accuracy(tolerance=1e-7, single=1e-1),

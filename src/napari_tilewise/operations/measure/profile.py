@@ -137,6 +137,7 @@ def _check(call: Call) -> None:
 OPERATIONS = (
     Operation(
         name="measure.profile_line",
+        title="Line profile",
         family=families.WHOLE_IMAGE,
         kind=Kind.STATISTIC,
         specs={

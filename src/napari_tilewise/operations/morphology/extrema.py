@@ -323,6 +323,7 @@ OPERATIONS = (
     _local_operation("local_minima", _inverted),
     Operation(
         name="morphology.max_tree_local_maxima",
+        title="Local maxima (max-tree)",
         family=families.MORPHOLOGY_BY_AREA,
         kind=Kind.CONNECTED,
         specs={"connectivity": Number(integer=True, minimum=1, usual=(1, 2)), **TREE},

@@ -278,6 +278,7 @@ class _ObjectHulls:
 OPERATIONS = (
     Operation(
         name="morphology.convex_hull_image",
+        title="Convex hull",
         family=families.OBJECTS,
         kind=Kind.STATISTIC,
         specs={
@@ -294,6 +295,7 @@ OPERATIONS = (
     ),
     Operation(
         name="morphology.convex_hull_object",
+        title="Convex hull of each object",
         family=families.OBJECTS,
         kind=Kind.CONNECTED,
         specs={"connectivity": Number(integer=True, minimum=1, maximum=2, usual=(1, 2))},

@@ -130,6 +130,7 @@ OPERATIONS = (
     _filter("diameter_closing", "diameter_threshold", _diameter_reach, (0, 12), 13.0, OF_INVERTED),
     Operation(
         name="morphology.max_tree",
+        title="Max-tree",
         family=families.MORPHOLOGY_BY_AREA,
         **WHOLE,
         specs={"connectivity": CONNECTIVITY},

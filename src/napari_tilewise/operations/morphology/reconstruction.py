@@ -224,9 +224,10 @@ def _shifted(image: np.ndarray, sign: int, h: Any) -> np.ndarray:
     return np.asarray(reach("morphology.extrema", name)(image, h))
 
 
-def _h_operation(name: str, sign: int) -> Operation:
+def _h_operation(name: str, title: str, sign: int) -> Operation:
     return Operation(
         name=f"morphology.{name}",
+        title=title,
         family=families.MORPHOLOGY_BY_AREA,
         kind=Kind.ITERATIVE,
         specs={
@@ -245,6 +246,7 @@ def _h_operation(name: str, sign: int) -> Operation:
 OPERATIONS = (
     Operation(
         name="morphology.reconstruction",
+        title="Morphological reconstruction",
         family=families.MORPHOLOGY_BY_AREA,
         kind=Kind.ITERATIVE,
         specs={
@@ -260,6 +262,6 @@ OPERATIONS = (
         limits=Limits(check=_check),
         cost=Cost(memory=20.0, at_once=AtOnce(function=2**16, finite=True)),
     ),
-    _h_operation("h_maxima", 1),
-    _h_operation("h_minima", -1),
+    _h_operation("h_maxima", "H-maxima", 1),
+    _h_operation("h_minima", "H-minima", -1),
 )

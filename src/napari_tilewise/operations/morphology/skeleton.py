@@ -250,6 +250,7 @@ OPERATIONS = (
     ),
     Operation(
         name="morphology.thin",
+        title="Thinning",
         family=families.OBJECTS,
         kind=Kind.ITERATIVE,
         specs={"max_num_iter": Number(integer=True, minimum=0, optional=True, usual=(0, 20))},

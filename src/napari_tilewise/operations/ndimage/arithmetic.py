@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +110,7 @@ CHOICE = ImageOr(other=Number(usual=(-50, 50)), role="intensity", optional=False
 
 WHERE = Operation(
     name="numpy.where",
+    title="Choose where (NumPy)",
     family=families.PIXEL_TYPES,
     kind=Kind.POINTWISE,
     specs={"x": CHOICE, "y": CHOICE},
@@ -121,6 +123,8 @@ WHERE = Operation(
 )
 
 OPERATIONS = (
-    *map(_operation, (np.add, np.subtract, np.multiply, np.divide, np.minimum, np.maximum)),
+    *map(_operation, (np.add, np.subtract, np.multiply, np.divide)),
+    replace(_operation(np.minimum), title="Minimum of two images (NumPy)"),
+    replace(_operation(np.maximum), title="Maximum of two images (NumPy)"),
     WHERE,
 )

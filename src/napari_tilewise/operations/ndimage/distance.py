@@ -287,6 +287,7 @@ RETURNS = {"return_distances": Flag(advanced=True), "return_indices": Flag(advan
 OPERATIONS = (
     Operation(
         name="ndimage.distance_transform_edt",
+        title="Distance transform, Euclidean (SciPy)",
         family=families.MORPHOLOGY,
         kind=Kind.STATISTIC,
         specs={
@@ -306,6 +307,7 @@ OPERATIONS = (
     ),
     Operation(
         name="ndimage.distance_transform_cdt",
+        title="Distance transform, chamfer (SciPy)",
         family=families.MORPHOLOGY,
         kind=Kind.STATISTIC,
         specs={

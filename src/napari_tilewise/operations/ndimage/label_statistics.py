@@ -362,8 +362,11 @@ FIRST = (
 
 OPERATIONS = (
     _measurement("sum", _sum, _numbers(_sum_result_type), accuracy=SUMS, note=EXACT_FOR_INTEGERS),
-    _measurement(
-        "sum_labels", _sum, _numbers(_sum_result_type), accuracy=SUMS, note=EXACT_FOR_INTEGERS
+    replace(
+        _measurement(
+            "sum_labels", _sum, _numbers(_sum_result_type), accuracy=SUMS, note=EXACT_FOR_INTEGERS
+        ),
+        title="Sum of labels (SciPy)",
     ),
     _measurement("mean", _mean, _numbers(_real), accuracy=SUMS, note=EXACT_FOR_INTEGERS),
     _measurement("variance", _variance, _numbers(_real), accuracy=SUMS),

@@ -7,6 +7,7 @@ rounding depends on where a line begins.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -287,12 +288,15 @@ OPERATIONS = (
         _uniform_line_halo,
     ),
     _filter("laplace", families.EDGES, {"output": OUTPUT, **BORDER}, lambda call: 1),
-    _filter(
-        "gaussian_laplace",
-        families.EDGES,
-        {"sigma": SIGMA, "output": OUTPUT, **BORDER},
-        _gaussian_halo,
-        adapter=NO_KEYWORDS,
+    replace(
+        _filter(
+            "gaussian_laplace",
+            families.EDGES,
+            {"sigma": SIGMA, "output": OUTPUT, **BORDER},
+            _gaussian_halo,
+            adapter=NO_KEYWORDS,
+        ),
+        title="Laplacian of Gaussian (SciPy)",
     ),
     _filter(
         "gaussian_gradient_magnitude",

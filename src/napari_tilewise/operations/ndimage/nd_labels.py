@@ -272,6 +272,7 @@ OPERATIONS = (
     ),
     Operation(
         name="ndimage.binary_fill_holes",
+        title="Fill holes (SciPy)",
         family=families.OBJECTS,
         kind=Kind.CONNECTED,
         specs={"structure": STRUCTURE, "origin": ORIGIN},

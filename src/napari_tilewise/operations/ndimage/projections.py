@@ -5,6 +5,7 @@ The axis is given by number, the first one unless said otherwise, and is gone fr
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -121,14 +122,15 @@ def _modern_take(params: dict[str, Any]) -> dict[str, Any]:
 DDOF = Number(integer=True, minimum=0, usual=(0, 1), advanced=True)
 
 OPERATIONS = (
-    _projection(np.max),
-    _projection(np.min),
+    replace(_projection(np.max), title="Maximum value (NumPy)"),
+    replace(_projection(np.min), title="Minimum value (NumPy)"),
     _projection(np.mean, SUMS),
     _projection(np.sum, SUMS),
     _projection(np.median, SUMS),
-    _projection(np.std, SUMS, ddof=DDOF),
+    replace(_projection(np.std, SUMS, ddof=DDOF), title="Standard deviation (NumPy)"),
     Operation(
         name="numpy.take",
+        title="Take along an axis (NumPy)",
         family=families.PROJECTIONS,
         kind=Kind.POINTWISE,
         specs={

@@ -122,6 +122,7 @@ CLIP = Flag(advanced=True)
 OPERATIONS = (
     Operation(
         name="restoration.richardson_lucy",
+        title="Richardson-Lucy deconvolution",
         family=families.DENOISING,
         kind=Kind.ITERATIVE,
         # Bit for bit if SciPy convolves directly. A Fourier transform of N pixels has an error of
@@ -150,6 +151,7 @@ OPERATIONS = (
     ),
     Operation(
         name="restoration.wiener",
+        title="Wiener deconvolution",
         family=families.DENOISING,
         **WHOLE,
         specs={
@@ -166,6 +168,7 @@ OPERATIONS = (
     ),
     Operation(
         name="restoration.unsupervised_wiener",
+        title="Unsupervised Wiener deconvolution",
         family=families.DENOISING,
         **WHOLE,
         specs={

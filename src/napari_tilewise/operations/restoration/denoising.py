@@ -301,6 +301,7 @@ OPERATIONS = (
     *tv.OPERATIONS,
     Operation(
         name="restoration.denoise_tv_bregman",
+        title="Total variation denoising (Bregman)",
         family=families.DENOISING,
         # A Gauss-Seidel iteration updates each pixel after its neighbours in raster order: every
         # pixel depends on all previous ones
@@ -354,6 +355,7 @@ OPERATIONS = (
     ),
     Operation(
         name="restoration.denoise_nl_means",
+        title="Non-local means denoising",
         family=families.DENOISING,
         kind=Kind.NEIGHBOURHOOD,
         # The fast mode computes patch distances d as differences of sums over the whole image, so

@@ -171,6 +171,7 @@ def _fill(out: np.ndarray, mask: np.ndarray, core: Region) -> None:
 OPERATIONS = (
     Operation(
         name="restoration.inpaint_biharmonic",
+        title="Biharmonic inpainting",
         family=families.DENOISING,
         kind=Kind.CONNECTED,
         specs={

@@ -104,6 +104,7 @@ BLUR_KEYWORDS: tuple[dict[str, Any], ...] = ({}, {"sigma": 0.7}, {"mode": "wrap"
 OPERATIONS = (
     Operation(
         name="restoration.denoise_invariant",
+        title="J-invariant denoising",
         family=families.DENOISING,
         kind=Kind.NEIGHBOURHOOD,
         # that of the function argument; see TOLERANCE
@@ -139,6 +140,7 @@ OPERATIONS = (
     ),
     Operation(
         name="restoration.cycle_spin",
+        title="Cycle spinning",
         family=families.DENOISING,
         **WHOLE,
         specs={

@@ -283,6 +283,7 @@ def _iterate(
 OPERATIONS = (
     Operation(
         name="restoration.denoise_tv_chambolle",
+        title="Total variation denoising (Chambolle)",
         family=families.DENOISING,
         kind=Kind.ITERATIVE,
         specs={

@@ -387,6 +387,7 @@ OPERATIONS = (
     ),
     Operation(
         name="restoration.estimate_sigma",
+        title="Noise estimate",
         family=families.DENOISING,
         kind=Kind.STATISTIC,
         accuracy=Accuracy(deviations=(SWAPPED_SINGLE,)),

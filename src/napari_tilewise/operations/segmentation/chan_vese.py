@@ -216,6 +216,7 @@ def _parts(call: Call) -> tuple[Part, ...] | None:
 OPERATIONS = (
     Operation(
         name="segmentation.chan_vese",
+        title="Chan-Vese segmentation",
         family=families.SEGMENTATION,
         kind=Kind.ITERATIVE,
         specs={

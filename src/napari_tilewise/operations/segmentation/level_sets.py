@@ -370,6 +370,7 @@ OPERATIONS = (
     ),
     Operation(
         name="segmentation.morphological_chan_vese",
+        title="Morphological Chan-Vese segmentation",
         family=families.SEGMENTATION,
         **SNAKES,
         specs={

@@ -190,6 +190,7 @@ def _connected_pixels(call: Call) -> int:
 OPERATIONS = (
     Operation(
         name="segmentation.slic",
+        title="SLIC superpixels",
         family=families.SEGMENTATION,
         **WHOLE,
         specs={
@@ -215,6 +216,7 @@ OPERATIONS = (
     ),
     Operation(
         name="segmentation.felzenszwalb",
+        title="Felzenszwalb segmentation",
         family=families.SEGMENTATION,
         **WHOLE,
         result=SEGMENTS_OF_PLANE,
@@ -230,6 +232,7 @@ OPERATIONS = (
     ),
     Operation(
         name="segmentation.quickshift",
+        title="Quickshift segmentation",
         family=families.SEGMENTATION,
         **{**WHOLE, "plan_of": _quickshift},
         specs={

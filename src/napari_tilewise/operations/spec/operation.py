@@ -405,6 +405,8 @@ class Operation:
     name: str
     """The dotted path below `skimage`; for a function of `scipy.ndimage`, below `scipy`."""
     kind: Kind
+    title: str = ""
+    """A readable name; unless given, what the function's name says (`titles`)."""
     family: Family | None = None
     """Where users look for it; its category, unless given."""
     specs: Mapping[str, Spec] = field(default_factory=dict)
@@ -423,6 +425,11 @@ class Operation:
     note: str = ""
     is_step: bool = False
     """Whether this is what `as_step` made."""
+
+    def __post_init__(self) -> None:
+        """Give the operation its usual title if it declares none."""
+        if not self.title:
+            object.__setattr__(self, "title", titles.usual_title(self.name))
 
     def __repr__(self) -> str:
         """Return a short name."""
@@ -446,11 +453,6 @@ class Operation:
     def category(self) -> str:
         """The scikit-image module: ``filters.rank`` for ``filters.rank.median``."""
         return self.name.rpartition(".")[0]
-
-    @cached_property
-    def title(self) -> str:
-        """A readable name, such as ``Rank: median``."""
-        return titles.title(self.name)
 
     @property
     def output(self) -> Output:

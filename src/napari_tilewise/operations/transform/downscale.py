@@ -63,6 +63,7 @@ def _mean_dtype(call: Call) -> np.dtype[np.generic]:
 OPERATIONS = (
     Operation(
         name="transform.downscale_local_mean",
+        title="Downscale by local mean",
         family=families.SIZES,
         kind=Kind.GEOMETRY,
         accuracy=Accuracy(deviations=(ADDED_IN_ORDER,)),

@@ -196,6 +196,7 @@ VALUES = ResultSpec(output=Output.VALUES, shape=_no_shape)
 OPERATIONS = (
     Operation(
         name="transform.hough_line",
+        title="Hough transform (lines)",
         family=families.INTEGRALS,
         kind=Kind.STATISTIC,
         specs={"theta": ANGLES},
@@ -211,6 +212,7 @@ OPERATIONS = (
     ),
     Operation(
         name="transform.hough_line_peaks",
+        title="Hough transform, peaks of lines",
         family=families.INTEGRALS,
         **WHOLE,
         specs={
@@ -229,6 +231,7 @@ OPERATIONS = (
     ),
     Operation(
         name="transform.probabilistic_hough_line",
+        title="Probabilistic Hough transform (lines)",
         family=families.INTEGRALS,
         **WHOLE,
         specs={
@@ -245,6 +248,7 @@ OPERATIONS = (
     ),
     Operation(
         name="transform.hough_circle",
+        title="Hough transform (circles)",
         family=families.INTEGRALS,
         kind=Kind.NEIGHBOURHOOD,
         specs={
@@ -260,6 +264,7 @@ OPERATIONS = (
     ),
     Operation(
         name="transform.hough_circle_peaks",
+        title="Hough transform, peaks of circles",
         family=families.INTEGRALS,
         **WHOLE,
         specs={
@@ -279,6 +284,7 @@ OPERATIONS = (
     ),
     Operation(
         name="transform.hough_ellipse",
+        title="Hough transform (ellipses)",
         family=families.INTEGRALS,
         **WHOLE,
         specs={

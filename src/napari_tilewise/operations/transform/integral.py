@@ -290,6 +290,7 @@ OPERATIONS = (
     ),
     Operation(
         name="transform.integrate",
+        title="Sums of windows",
         family=families.INTEGRALS,
         kind=Kind.STATISTIC,
         specs={

@@ -188,6 +188,7 @@ def _with_tuple(function: AnyFunction) -> AnyFunction:
 OPERATIONS = (
     Operation(
         name="transform.resize_local_mean",
+        title="Resize by local mean",
         family=families.SIZES,
         kind=Kind.GEOMETRY,
         # A matrix product adds up in blocks that depend on where the matrix starts: one or two

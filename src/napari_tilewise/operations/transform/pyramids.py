@@ -7,7 +7,7 @@ memory, and scikit-image computes all smaller levels from it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from math import ceil, log, prod
 from typing import TYPE_CHECKING, Any
@@ -332,6 +332,12 @@ OPERATIONS = (
         cost=Cost(memory=10.0, largest_region=_blur_length, at_once=SMALL_WHOLE),
         note=_ORDERS,
     ),
-    _pyramid("gaussian", PyramidLevels(_gaussian_shapes, level_tiles), _check_gaussian),
-    _pyramid("laplacian", PyramidLevels(_laplacian_shapes, _laplacian_tiles), _check),
+    replace(
+        _pyramid("gaussian", PyramidLevels(_gaussian_shapes, level_tiles), _check_gaussian),
+        title="Gaussian pyramid",
+    ),
+    replace(
+        _pyramid("laplacian", PyramidLevels(_laplacian_shapes, _laplacian_tiles), _check),
+        title="Laplacian pyramid",
+    ),
 )

@@ -123,6 +123,7 @@ _WHOLE = {**WHOLE, "neighbourhood": replace(WHOLE["neighbourhood"], sampling=unp
 OPERATIONS = (
     Operation(
         name="transform.radon",
+        title="Radon transform",
         family=families.INTEGRALS,
         **_WHOLE,
         specs={"theta": ANGLES, "circle": Flag(), "preserve_range": Flag(advanced=True)},
@@ -133,6 +134,7 @@ OPERATIONS = (
     ),
     Operation(
         name="transform.iradon",
+        title="Inverse Radon transform",
         family=families.INTEGRALS,
         **_WHOLE,
         specs={
@@ -155,6 +157,7 @@ OPERATIONS = (
     ),
     Operation(
         name="transform.iradon_sart",
+        title="Inverse Radon transform (SART)",
         family=families.INTEGRALS,
         **_WHOLE,
         specs={
@@ -175,6 +178,7 @@ OPERATIONS = (
     ),
     Operation(
         name="transform.frt2",
+        title="Finite Radon transform",
         family=families.INTEGRALS,
         **_WHOLE,
         adapter=Adapter(wrap=finite_radon.forward),
@@ -187,6 +191,7 @@ OPERATIONS = (
     ),
     Operation(
         name="transform.ifrt2",
+        title="Inverse finite Radon transform",
         family=families.INTEGRALS,
         **_WHOLE,
         adapter=Adapter(wrap=finite_radon.inverse),

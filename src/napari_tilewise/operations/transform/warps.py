@@ -413,5 +413,5 @@ OPERATIONS = (
         note=_NOTE + " A function as inverse_map must treat each coordinate independently; an "
         "array of coordinates must have one axis more than the image.",
     ),
-    replace(_WARP_POLAR, adapter=Adapter(wrap=_spelled_out)),
+    replace(_WARP_POLAR, title="Polar coordinates", adapter=Adapter(wrap=_spelled_out)),
 )

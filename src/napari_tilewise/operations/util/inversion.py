@@ -126,6 +126,7 @@ OPERATIONS = (
     ),
     Operation(
         name="util.map_array",
+        title="Map values",
         family=families.PIXEL_TYPES,
         kind=Kind.POINTWISE,
         specs={
