@@ -328,10 +328,11 @@ def test_a_quick_result_is_waited_for_and_not_announced(qtbot, computation, late
     announced = []
     latest.ready.connect(lambda: announced.append(latest.take()))
     computation.go_on.set()
-    latest.submit(1)
-    assert latest.wait()
+    latest.submit(1, is_awaited=True)
+    qtbot.waitUntil(lambda: latest.computed == 1, timeout=TIMEOUT)
+    assert latest.wait(), "ready before it is waited for"
     assert latest.take() == (1, 1)
-    latest.submit(2)
+    latest.submit(2, is_awaited=True)
     assert not latest.wait(), "the first one is not painted yet"
     qtbot.waitUntil(lambda: latest.computed == 2, timeout=TIMEOUT)
     assert not announced
@@ -339,25 +340,28 @@ def test_a_quick_result_is_waited_for_and_not_announced(qtbot, computation, late
     assert announced == [(2, 2)]
     latest.acknowledge()
     assert not latest.wait(), "no request: no wait"
+    latest.submit(3, is_awaited=True)
+    assert latest.wait()
+    assert latest.take() == (3, 3)
 
 
 def test_a_slow_result_is_not_waited_for_again_and_announced(
     qtbot, computation, latest, monkeypatch
 ):
     monkeypatch.setattr(latest_worker, "QUICK", 0.001)
-    latest.submit(1)
+    latest.submit(1, is_awaited=True)
     assert not latest.wait()
     with qtbot.waitSignal(latest.ready, timeout=TIMEOUT):
         computation.go_on.set()
     assert latest.take() == (1, 1)
     latest.acknowledge()
-    latest.submit(2)
+    latest.submit(2, is_awaited=True)
     assert not latest.wait(), "as slow as the one before"
     qtbot.waitUntil(lambda: latest.computed == 2, timeout=TIMEOUT)
     latest.take()
     latest.acknowledge()
     monkeypatch.setattr(latest_worker, "QUICK", 60)
-    latest.submit(3)
+    latest.submit(3, is_awaited=True)
     assert latest.wait()
 
 

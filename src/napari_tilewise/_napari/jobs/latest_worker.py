@@ -67,16 +67,22 @@ class LatestWorker(QObject):
         with self._state.condition:
             return self._state.is_idle and not self._state.is_announced
 
-    def submit(self, request: Any) -> None:
+    def submit(self, request: Any, *, is_awaited: bool = False) -> None:
         """Compute a request; one that waits is dropped.
 
         Parameters
         ----------
         request
             The request.
+        is_awaited
+            Whether `wait` is called next: a result that is ready by then is not announced. It is
+            announced as usual if the computation before took longer than a moment, or if the result
+            that was taken last is not painted yet.
         """
         state = self._state
         with state.condition:
+            if is_awaited and not state.is_announced and state.slowness <= QUICK:
+                state.is_announced = state.is_awaited = True
             state.next = request
             state.cancel_stale()
             if state.thread is None and not state.is_stopped:
@@ -96,20 +102,17 @@ class LatestWorker(QObject):
             state.cancel.set()
 
     def wait(self) -> bool:
-        """Wait a moment for a result; return whether there is one, which must be taken.
+        """Wait a moment for an awaited result; return whether there is one, which must be taken.
 
-        Nothing is waited for if the computation before took longer, nor before the result that was
-        taken last is painted. A result that is late is announced as usual.
+        A result that is late is announced as usual.
         """
         state = self._state
         with state.condition:
-            if state.is_announced or state.slowness > QUICK:
+            if not state.is_awaited:
                 return False
-            state.is_announced = True  # no announcement: this thread looks itself
+            state.is_awaited = False
             state.condition.wait_for(lambda: state.done is not None or state.is_idle, QUICK)
-            is_done = state.done is not None
-            if not is_done:
-                state.is_announced = False
+            is_done = state.is_announced = state.done is not None
         return is_done
 
     def take(self) -> tuple[Any, Any] | None:
@@ -155,6 +158,8 @@ class _State:
         self.generation = 0
         self.computed = 0
         self.is_announced = False
+        """Whether the owner was told of a result that is not painted yet, or waits for one."""
+        self.is_awaited = False
         self.was_cancelled = False
         self.is_stopped = False
 

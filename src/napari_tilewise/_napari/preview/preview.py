@@ -140,7 +140,7 @@ class Preview(QObject):
             return
         self._soon.stop()
         self._turn.start()
-        self._request()
+        self._request(is_awaited=True)
         settle_layouts()
         if self.worker.wait():
             self._show()
@@ -229,7 +229,7 @@ class Preview(QObject):
 
     # -- requests and results ------------------------------------------------------------------
 
-    def _request(self) -> None:
+    def _request(self, *, is_awaited: bool = False) -> None:
         try:
             source = self._offer()
         except TilewiseError as error:
@@ -245,7 +245,7 @@ class Preview(QObject):
             return
         view = replace(view, box=box)
         self._watch(source.layer)
-        self.worker.submit(_LayerRequest(source.job, view, source))
+        self.worker.submit(_LayerRequest(source.job, view, source), is_awaited=is_awaited)
 
     def _show(self) -> None:
         done = self.worker.take()
