@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections import OrderedDict
+import os
+from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -103,6 +104,61 @@ def test_a_kind_of_image_is_planned_once(
     monkeypatch.setattr(small_run, "resident", lambda: 2**50)  # the process has grown
     tw.batch(CHAIN, sources, tmp_path / "again", backend="serial", spatial="yx")
     assert len(shapes) == 5
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often files and folders were synced, created and renamed."""
+    counts: Counter[str] = Counter()
+
+    def counting(name: str) -> Any:
+        function = getattr(os, name)
+
+        def call(*args: Any, **options: Any) -> Any:
+            counts[name] += 1
+            return function(*args, **options)
+
+        return call
+
+    for name in ("fsync", "mkdir", "rename", "replace", "rmdir"):
+        monkeypatch.setattr(os, name, counting(name))
+    return counts
+
+
+GREY = [("color.rgb2gray", {}), *CHAIN]
+
+
+@pytest.mark.parametrize("name", ["{stem}.ome.tif", "{stem}.npy", "{stem}.ome.zarr"])
+def test_an_item_costs_no_sync_and_one_name(
+    sources: Path, tmp_path: Path, calls: Counter[str], name: str
+) -> None:
+    several = [sources / "0.tif", sources / "1.tif"]
+    tw.batch(GREY, several[:1], tmp_path / "out", backend="serial", name=name)
+    before = Counter(calls)
+    report = tw.batch(GREY, several, tmp_path / "out", backend="serial", name=name)
+    assert [report.done, report.skipped] == [1, 1]
+    once = calls - before
+    before = Counter(calls)
+    tw.batch(GREY, several, tmp_path / "out", backend="serial", name=name)
+    item = once - (calls - before)  # without what a batch of no new item does
+    names = 2 if name.endswith(".npy") else 1  # its record lies beside it
+    assert item["fsync"] == item["rmdir"] == 0
+    assert item["rename"] + item["replace"] == names
+    assert item["mkdir"] == (4 if name.endswith(".zarr") else 0)
+
+
+def test_an_output_that_a_power_failure_left_empty_is_written_again(
+    sources: Path, tmp_path: Path
+) -> None:
+    out, name = tmp_path / "out", "{stem}.ome.tif"
+    tw.batch(GREY, sources, out, backend="serial", name=name)
+    expected = (out / "1.ome.tif").read_bytes()
+    (out / "1.ome.tif").write_bytes(b"")
+    (out / "2.ome.tif").write_bytes(b"of somebody else")
+    report = tw.batch(GREY, sources, out, backend="serial", name=name)
+    assert [row["status"] for row in report.rows] == ["skipped", "done", "skipped"]
+    assert len((out / "1.ome.tif").read_bytes()) == len(expected)
+    assert (out / "2.ome.tif").read_bytes() == b"of somebody else"
 
 
 def test_images_of_one_shape_have_the_names_of_their_own_channels(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from napari_tilewise.batches.items import Item
+    from napari_tilewise.batches.rows import ItemRow
 
 IMAGE = ".ome.zarr"
 """Suffix of images, unless the template has another."""
@@ -67,6 +68,41 @@ class ItemTarget:
             An absolute path below the folder.
         """
         return path.relative_to(self.folder).as_posix()
+
+
+def has_output(target: ItemTarget | None, row: ItemRow | None) -> bool:
+    """Return whether the output of a row, if it names one, exists.
+
+    Parameters
+    ----------
+    target
+        Where the item's output goes.
+    row
+        The item's row in an earlier batch.
+    """
+    output = (row or {}).get("output")
+    if output is None or target is None:
+        return output is None
+    return Path(target.folder, output).exists() and not is_torn(target, row)
+
+
+def is_torn(target: ItemTarget | None, row: ItemRow | None) -> bool:
+    """Return whether the output of a row is an empty file: a power failure cut it off.
+
+    Small files are not forced to the disk, and none that was written is empty.
+
+    Parameters
+    ----------
+    target
+        Where the item's output goes.
+    row
+        The item's row in an earlier batch.
+    """
+    output = (row or {}).get("output")
+    if output is None or target is None:
+        return False
+    path = Path(target.folder, output)
+    return path.is_file() and not path.stat().st_size
 
 
 def folder_of(destination: str | os.PathLike[str]) -> str:

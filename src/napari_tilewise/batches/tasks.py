@@ -27,6 +27,7 @@ from napari_tilewise.axes import AxisSelection
 from napari_tilewise.batches import store_results
 from napari_tilewise.batches.function import BatchFunction, classify
 from napari_tilewise.batches.item_inputs import inputs_of, is_template
+from napari_tilewise.batches.outputs import has_output, is_torn
 from napari_tilewise.engine.stack_results import compute
 from napari_tilewise.engine.system.pool import hold_libraries, single_threaded_libraries
 from napari_tilewise.engine.system.resident import peak_resident, resident
@@ -325,8 +326,7 @@ def has_previous_output(task: ItemTask) -> bool:
     task
         The item's task.
     """
-    output = (task.previous or {}).get("output")
-    return output is None or (task.target is not None and Path(task.target.folder, output).exists())
+    return has_output(task.target, task.previous)
 
 
 def existing_output(task: ItemTask) -> Path | None:
@@ -360,7 +360,9 @@ def _destination(task: ItemTask, output: Output) -> Path | None:
 
 
 def _overwrite(task: ItemTask) -> bool:
-    return task.is_retry or task.batch.existing == OVERWRITE
+    if task.is_retry or task.batch.existing == OVERWRITE:
+        return True
+    return is_torn(task.target, task.previous)
 
 
 def _relative(task: ItemTask, path: Path) -> str:

@@ -90,7 +90,8 @@ class ImageJWriter(StagedFileWriter):
         pixels = tifffile.memmap(path, mode="r+")
         # tifffile leaves out axes of length one.
         self.fill(pixels.reshape(shape), axes, session)
-        pixels.flush()
+        if self.zarr.is_on_disk:  # a small file is on the disk when the system has the time
+            pixels.flush()
 
     def _length(self, axis: str) -> float:
         """Return a pixel's size in the unit of x, because ImageJ has only one."""

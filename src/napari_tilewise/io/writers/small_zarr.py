@@ -25,6 +25,7 @@ from napari_tilewise.io.writers.level_files import (
     group_document,
 )
 from napari_tilewise.io.writers.output_layout import VERSIONS
+from napari_tilewise.io.writers.staging import create_beside, hidden_name
 from napari_tilewise.io.writers.staging_zarr import StagingZarr
 
 if TYPE_CHECKING:
@@ -107,6 +108,11 @@ class SmallZarr(StagingZarr):
     See `StagingZarr`. It cannot be resumed: nothing of it is on disk before.
     """
 
+    is_on_disk = False
+
+    def _new_staging(self) -> Path:
+        return hidden_name(self.path)
+
     def _create(self) -> None:
         self.levels = [
             MemoryLevel(shape, self._chunks_of(shape), self.dtype) for shape in self.shapes
@@ -115,8 +121,8 @@ class SmallZarr(StagingZarr):
 
     @property
     def is_in_place(self) -> bool:
-        """Whether the staging folder still exists; somebody may remove it during the run."""
-        return self.staging.is_dir()
+        """Whether nothing that was written is gone: before the end, nothing is."""
+        return True
 
     def complete(self, attributes: Mapping[str, object]) -> None:
         """Write the levels and the attributes.
@@ -126,8 +132,8 @@ class SmallZarr(StagingZarr):
         attributes
             The attributes of the format, written beside the record.
         """
-        self.check_in_place()
         with writing(self.path):
+            create_beside(self.path, self.staging.mkdir)
             staging = str(self.staging)
             for number, level in enumerate(self.levels):
                 self._write_level(os.path.join(staging, str(number)), level)

@@ -33,6 +33,7 @@ from napari_tilewise.errors import (
 from napari_tilewise.grid import Grid
 from napari_tilewise.io.writers.image_writer import ImageWriter
 from napari_tilewise.io.writers.output_layout import VERSIONS
+from napari_tilewise.io.writers.staging import create_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -165,13 +166,16 @@ class StagedFileWriter(ImageWriter):
         session
             Gets the events, and may pause or cancel.
         """
-        growing = self.staging / _FILE
+        growing, is_on_disk = self._growing, self.zarr.is_on_disk
         self.zarr.check_in_place()
         try:
             with writing(self.path):
-                growing.unlink(missing_ok=True)  # of a run that was killed while it wrote the file
-                self.write_file(growing, session)
-                _sync(growing)
+                if is_on_disk:
+                    growing.unlink(missing_ok=True)  # of a run that was killed while it wrote it
+                    self.write_file(growing, session)
+                    _sync(growing)
+                else:
+                    create_beside(self.path, lambda: self.write_file(growing, session))
         except BaseException:
             growing.unlink(missing_ok=True)  # half a file is of no use, and takes room
             raise
@@ -180,9 +184,15 @@ class StagedFileWriter(ImageWriter):
         self.check_vacant()
         with writing(self.path):
             self.publish(growing)
-        shutil.rmtree(self.staging, ignore_errors=True)
+        if is_on_disk:
+            shutil.rmtree(self.staging, ignore_errors=True)
         self.close()
         return self.path
+
+    @property
+    def _growing(self) -> Path:
+        """The file while it is written: in the staging folder, or under its hidden name."""
+        return self.staging / _FILE if self.zarr.is_on_disk else self.staging
 
     def publish(self, file: Path) -> None:
         """Give the complete file its final name.
@@ -237,7 +247,7 @@ class StagedFileWriter(ImageWriter):
         session
             Gets the events, and may pause or cancel.
         """
-        reserve(self.staging / _FILE)
+        reserve(self._growing)
         level = self.levels[0]
         grid = Grid(level.shape, level.chunks)
         order = [self.stored_axes.index(axis) for axis in axes]

@@ -10,6 +10,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 from stat import S_ISDIR
+from typing import TYPE_CHECKING, TypeVar
 from unicodedata import normalize
 from uuid import uuid4
 
@@ -19,6 +20,11 @@ from napari_tilewise.errors import DestinationExists, DestinationUnwritable, opt
 from napari_tilewise.io.image import Image
 from napari_tilewise.io.readers.locations import file_of, home_path, odd_path, path_of_url
 from napari_tilewise.io.readers.zarr_folders import is_zarr
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
 
 _MARK = ".partial-"
 
@@ -141,14 +147,38 @@ def new_staging(path: Path) -> Path:
     path
         The final name.
     """
-    staging = path.parent / f".{path.name}{_MARK}{uuid4().hex[:12]}"
+    staging = hidden_name(path)
     with writing(path):
-        try:
-            staging.mkdir()
-        except FileNotFoundError:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            staging.mkdir()
+        create_beside(path, staging.mkdir)
     return staging
+
+
+def hidden_name(path: Path) -> Path:
+    """Return a hidden name beside a destination, which nothing has.
+
+    Parameters
+    ----------
+    path
+        The final name.
+    """
+    return path.parent / f".{path.name}{_MARK}{uuid4().hex[:12]}"
+
+
+def create_beside(path: Path, create: Callable[[], T]) -> T:
+    """Create something in the folder of a destination, which is created where it is missing.
+
+    Parameters
+    ----------
+    path
+        The final name.
+    create
+        Creates it; called again once the folder is there.
+    """
+    try:
+        return create()
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return create()
 
 
 def partials(path: Path) -> list[Path]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -59,6 +59,9 @@ class StagingZarr:
         A staging folder of `unfinished` to continue with; None: a new one.
     """
 
+    is_on_disk: ClassVar[bool] = True
+    """Whether anything is on the disk before the image is complete."""
+
     def __init__(
         self, path: Path, image: ImageMetadata, layout: OutputLayout, *, resume: Path | None = None
     ) -> None:
@@ -75,7 +78,7 @@ class StagingZarr:
         shape = self.in_stored_order(image.shape)
         self.shapes = level_shapes(shape, self.stored_axes) if layout.pyramid else [shape]
         self._record = plain_mapping({"recipe": None, **image.record, "labels": image.labels})
-        self.staging = new_staging(path) if resume is None else resume
+        self.staging = self._new_staging() if resume is None else resume
         claim(self.staging)
         try:
             with writing(path):
@@ -315,6 +318,10 @@ class StagingZarr:
             written.check()
 
     # Creation --------------------------------------------------------------------------------
+
+    def _new_staging(self) -> Path:
+        """Return a staging folder of its own."""
+        return new_staging(self.path)
 
     def _create(self) -> None:
         """Create what takes the pixels."""
