@@ -31,7 +31,7 @@ from skimage import exposure, feature, filters, measure, morphology, segmentatio
 
 import napari_tilewise as tw
 from napari_tilewise.cli import main
-from napari_tilewise.engine.pass_results import read_value
+from napari_tilewise.engine.checkpoints.pass_results import read_value
 from napari_tilewise.functions import load_file
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.provenance.record import read

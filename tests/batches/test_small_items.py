@@ -14,7 +14,7 @@ import tifffile
 from skimage import data
 
 import napari_tilewise as tw
-from napari_tilewise.engine.checkpoint import Checkpoint
+from napari_tilewise.engine.checkpoints.checkpoint import Checkpoint
 from napari_tilewise.errors import BatchFailed, DestinationExists
 from napari_tilewise.io.image import KEY
 from napari_tilewise.io.writers.staging import publish

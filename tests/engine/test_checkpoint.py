@@ -11,9 +11,10 @@ import pytest
 
 import napari_tilewise as tw
 from napari_tilewise.engine.build import StackLayout, build
-from napari_tilewise.engine.checkpoint import Checkpoint, read_checkpoint
+from napari_tilewise.engine.checkpoints.checkpoint import Checkpoint
+from napari_tilewise.engine.checkpoints.checkpoint_contents import read_checkpoint
+from napari_tilewise.engine.checkpoints.pass_results import PassResults
 from napari_tilewise.engine.control import Control
-from napari_tilewise.engine.pass_results import PassResults
 from napari_tilewise.engine.session import Session
 from tests.operations.test_declarations import parameters_for, sample
 from tests.strategies import cropped
@@ -122,7 +123,7 @@ class Machine:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1_000_000.0
         self.started = self.now - 5000
-        module = "napari_tilewise.engine.checkpoint"
+        module = "napari_tilewise.engine.checkpoints.checkpoint"
         monkeypatch.setattr(f"{module}.time.time", lambda: self.now)
         monkeypatch.setattr(f"{module}.psutil.boot_time", lambda: self.started)
 

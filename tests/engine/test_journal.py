@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from napari_tilewise.engine.journal import (
+from napari_tilewise.engine.checkpoints.journal import (
     Journal,
     entry_at,
     leading_entries,

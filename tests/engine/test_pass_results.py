@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tilewise.engine.pass_results import read_value, write_value
+from napari_tilewise.engine.checkpoints.pass_results import read_value, write_value
 
 if TYPE_CHECKING:
     from pathlib import Path

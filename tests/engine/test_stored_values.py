@@ -17,7 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from napari_tilewise.engine.pass_results import read_value, text_value, value_text, write_value
+from napari_tilewise.engine.checkpoints.pass_results import (
+    read_value,
+    text_value,
+    value_text,
+    write_value,
+)
 from napari_tilewise.engine.stored import stored_values
 from napari_tilewise.engine.stored.stored_values import FORMAT, InvalidStoredValue, NotStorable
 from napari_tilewise.grid import Grid

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import napari_tilewise as tw
-from napari_tilewise.engine.checkpoint import Checkpoint
+from napari_tilewise.engine.checkpoints.checkpoint import Checkpoint
 from napari_tilewise.errors import SourceUnreadable
 from napari_tilewise.executors.assignment import Assignment, read_assignment, write_assignment
 from napari_tilewise.executors.sent_files import read_sent, write_sent

@@ -11,7 +11,7 @@ import pytest
 
 import napari_tilewise as tw
 from napari_tilewise.engine import session as engine_session
-from napari_tilewise.engine.checkpoint import Checkpoint
+from napari_tilewise.engine.checkpoints.checkpoint import Checkpoint
 from napari_tilewise.engine.passes.pass_runner import PassRunner
 from napari_tilewise.engine.session import Session
 from napari_tilewise.executors.assignment import Assignment, write_assignment

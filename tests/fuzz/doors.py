@@ -18,7 +18,7 @@ import yaml
 import napari_tilewise as tw
 from napari_tilewise.batches.unfinished import unfinished_runs
 from napari_tilewise.cli import main
-from napari_tilewise.engine.journal import read_entries, rewrite
+from napari_tilewise.engine.checkpoints.journal import read_entries, rewrite
 from napari_tilewise.engine.system.cache import shared_cache
 from napari_tilewise.errors import TilewiseError
 from napari_tilewise.io.image import KEY

@@ -14,9 +14,9 @@ import zarr
 from skimage import measure
 
 import napari_tilewise as tw
-from napari_tilewise.engine import pass_results
 from napari_tilewise.engine.build import StackLayout, build
-from napari_tilewise.engine.pass_results import read_value, write_value
+from napari_tilewise.engine.checkpoints import pass_results
+from napari_tilewise.engine.checkpoints.pass_results import read_value, write_value
 from napari_tilewise.engine.passes import reductions
 from napari_tilewise.engine.session import Session
 from napari_tilewise.errors import Cancelled

@@ -14,8 +14,8 @@ from skimage import feature, measure
 
 import napari_tilewise as tw
 from napari_tilewise.axes import AxisSelection
-from napari_tilewise.engine import pass_results
 from napari_tilewise.engine.build import StackLayout, build
+from napari_tilewise.engine.checkpoints import pass_results
 from napari_tilewise.engine.passes import reductions
 from napari_tilewise.engine.passes.joined_planes import in_memory
 from napari_tilewise.engine.session import Session

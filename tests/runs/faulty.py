@@ -61,7 +61,7 @@ def shell(
 
 
 def _log_tiles(log: Path) -> None:
-    from napari_tilewise.engine.checkpoint import Checkpoint
+    from napari_tilewise.engine.checkpoints.checkpoint import Checkpoint
 
     note = Checkpoint.mark_done
 

@@ -10,7 +10,7 @@ import numpy as np
 import psutil
 
 import napari_tilewise as tw
-from napari_tilewise.engine.checkpoint import Checkpoint
+from napari_tilewise.engine.checkpoints.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,8 +11,8 @@ import napari_tilewise as tw
 from napari_tilewise.batches import unfinished
 from napari_tilewise.batches.batch_journal import NAME
 from napari_tilewise.batches.unfinished import NotResumable, RunState
-from napari_tilewise.engine.checkpoint import JOURNAL, CheckpointContents
-from napari_tilewise.engine.journal import read_entries, rewrite
+from napari_tilewise.engine.checkpoints.checkpoint_contents import JOURNAL, CheckpointContents
+from napari_tilewise.engine.checkpoints.journal import read_entries, rewrite
 from napari_tilewise.errors import Cancelled
 from napari_tilewise.runs import registry
 from napari_tilewise.runs.resume import checkpoint_folder

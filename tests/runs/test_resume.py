@@ -14,7 +14,7 @@ import zarr
 from skimage import data, exposure
 
 import napari_tilewise as tw
-from napari_tilewise.engine.checkpoint import Checkpoint
+from napari_tilewise.engine.checkpoints.checkpoint import Checkpoint
 from napari_tilewise.engine.events import RunAfresh, RunLeft, RunResumed, TileDone
 from napari_tilewise.engine.stack import Stack
 from napari_tilewise.errors import Cancelled, DestinationBusy, TilewiseError
@@ -340,7 +340,7 @@ def test_a_pass_is_resumed_in_the_order_that_it_began_in(
     small_tiles: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Another memory budget visits the tiles in other bands; merged tiles stay merged."""
-    monkeypatch.setattr("napari_tilewise.engine.pass_results.INTERVAL", 0)
+    monkeypatch.setattr("napari_tilewise.engine.checkpoints.pass_results.INTERVAL", 0)
     image = (np.arange(128)[:, np.newaxis] * np.arange(160) % 251).astype("u1")
     zarr.create_array(tmp_path / "a.zarr", data=image, chunks=(32, 32))
     source, out, cancel = tmp_path / "a.zarr", tmp_path / "b.ome.zarr", threading.Event()

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from napari_tilewise.batches.inside import is_inside
-from napari_tilewise.engine.journal import Journal, read_entries
+from napari_tilewise.engine.checkpoints.journal import Journal, read_entries
 from napari_tilewise.engine.system.disk import writing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from napari_tilewise.batches.rows import ItemRow
-    from napari_tilewise.engine.journal import JournalEntry
+    from napari_tilewise.engine.checkpoints.journal import JournalEntry
 
 _LOG = logging.getLogger(__name__)
 NAME = "batch.jsonl"

@@ -21,7 +21,11 @@ from napari_tilewise.batches.batch_request import (
     function_of,
 )
 from napari_tilewise.batches.partials import remove_partials
-from napari_tilewise.engine.checkpoint import CheckpointContents, is_locked, read_checkpoint
+from napari_tilewise.engine.checkpoints.checkpoint_contents import (
+    CheckpointContents,
+    read_checkpoint,
+)
+from napari_tilewise.engine.checkpoints.checkpoint_lock import is_locked
 from napari_tilewise.errors import InvalidParameter, TilewiseError
 from napari_tilewise.io.cropped_image import crop_image
 from napari_tilewise.io.readers.locations import file_of

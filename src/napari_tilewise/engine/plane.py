@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TypeVar
 
-    from napari_tilewise.engine.pass_results import PartialResult
+    from napari_tilewise.engine.checkpoints.pass_results import PartialResult
     from napari_tilewise.engine.session import Session
     from napari_tilewise.engine.source import Source
     from napari_tilewise.grid import Position

@@ -18,8 +18,8 @@ from napari_tilewise.grid import LazySequence
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence, Set
 
+    from napari_tilewise.engine.checkpoints.pass_results import PartialResult, PassResults
     from napari_tilewise.engine.events import Event
-    from napari_tilewise.engine.pass_results import PartialResult, PassResults
     from napari_tilewise.engine.system.cache import ChunkCache
     from napari_tilewise.engine.tile_tasks import WorkerPool
     from napari_tilewise.grid import Position

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tilewise.engine.pass_results import PassResults
+from napari_tilewise.engine.checkpoints.pass_results import PassResults
 from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.system.cache import ChunkCache
 from napari_tilewise.engine.system.pool import CANCELLED

@@ -24,7 +24,7 @@ from napari_tilewise.provenance.fingerprint_samples import FILES, levels_of, wal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from napari_tilewise.engine.checkpoint import Checkpoint
+    from napari_tilewise.engine.checkpoints.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from uuid import uuid4
 import numpy as np
 
 from napari_tilewise.axes import AxisSelection
-from napari_tilewise.engine.checkpoint import Checkpoint
+from napari_tilewise.engine.checkpoints.checkpoint import Checkpoint
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.source import chunk_lengths
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterator, Sequence
 
-    from napari_tilewise.engine.pass_results import PartialResult
+    from napari_tilewise.engine.checkpoints.pass_results import PartialResult
     from napari_tilewise.engine.stack import Stack
     from napari_tilewise.grid import Region
     from napari_tilewise.io.image import Image

@@ -13,7 +13,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from napari_tilewise.engine.checkpoint import Checkpoint, read_checkpoint
+from napari_tilewise.engine.checkpoints.checkpoint import Checkpoint
+from napari_tilewise.engine.checkpoints.checkpoint_contents import read_checkpoint
 from napari_tilewise.engine.events import RunAfresh, RunLeft, RunResumed
 from napari_tilewise.io.writers.partial_output import is_whole
 from napari_tilewise.io.writers.partial_output import unfinished as unfinished_outputs

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from napari_tilewise.engine.checkpoint import Checkpoint
+    from napari_tilewise.engine.checkpoints.checkpoint import Checkpoint
     from napari_tilewise.engine.events import Listener
     from napari_tilewise.engine.session import Session
     from napari_tilewise.engine.tile_tasks import WorkerPool

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from napari_tilewise.engine.budget import RUNTIME
-from napari_tilewise.engine.checkpoint import check_unlocked
+from napari_tilewise.engine.checkpoints.checkpoint_lock import check_unlocked
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.source import ArraySource
 from napari_tilewise.engine.system.resident import resident

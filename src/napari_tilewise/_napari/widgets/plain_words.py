@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 
-from napari_tilewise.operations.spec import titles
+from napari_tilewise.operations import OPERATIONS
 from napari_tilewise.operations.summaries import SUMMARIES
+from napari_tilewise.operations.summary import summary
 
 LONGEST = 480
 """Characters of a text from which only whole sentences of it are shown."""
@@ -96,7 +97,7 @@ def plain_message(text: str) -> str:
 def _title_of(key: re.Match[str]) -> str:
     """Return the title of the operation that a message is about."""
     name = key.group()
-    return titles.title(name) if name in SUMMARIES else name
+    return summary(OPERATIONS, name).title if name in SUMMARIES else name
 
 
 _KEY = re.compile(r"(?<![\w./\\'-])[a-z]\w*(?:\.\w+)+(?=: )")

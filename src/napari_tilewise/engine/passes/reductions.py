@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from napari_tilewise.engine.pass_results import PartialResult
+    from napari_tilewise.engine.checkpoints.pass_results import PartialResult
     from napari_tilewise.engine.plane import Plane
     from napari_tilewise.engine.tile_tasks import WorkerPool
     from napari_tilewise.grid import Grid, Position, Region

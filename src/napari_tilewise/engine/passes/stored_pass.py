@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from napari_tilewise.engine.pass_results import PassResults
+    from napari_tilewise.engine.checkpoints.pass_results import PassResults
     from napari_tilewise.engine.plane import Plane
     from napari_tilewise.grid import Position
     from napari_tilewise.operations.spec.operation import Sweep

@@ -10,7 +10,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from napari_tilewise.engine.journal import Journal, leading_entries
+from napari_tilewise.engine.checkpoints.journal import Journal, leading_entries
 from napari_tilewise.engine.stored.many_tiles import PositionSet
 from napari_tilewise.engine.system.fetchers import FETCHERS
 from napari_tilewise.errors import TilewiseError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path, PurePath
 
-    from napari_tilewise.engine.journal import JournalEntry
+    from napari_tilewise.engine.checkpoints.journal import JournalEntry
     from napari_tilewise.grid import Position, Region
     from napari_tilewise.io.writers.staging_zarr import StagingZarr
 
