@@ -20,7 +20,7 @@ from napari_tilewise.engine.checkpoints.pass_results import read_value, write_va
 from napari_tilewise.engine.passes import reductions
 from napari_tilewise.engine.session import Session
 from napari_tilewise.errors import Cancelled
-from napari_tilewise.operations.measure import regionprops
+from napari_tilewise.operations.measure import region_table
 from napari_tilewise.operations.measure.region_sums import ObjectParts
 from napari_tilewise.operations.shared import sorted_rows, stored_columns
 from napari_tilewise.operations.shared.stored_columns import ColumnStore, ColumnWriter, StoredColumn
@@ -101,7 +101,7 @@ def test_a_table_that_outgrows_its_share_is_the_same(
     held: list[int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(regionprops, "OBJECTS", 300)
+    monkeypatch.setattr(region_table, "OBJECTS", 300)
     limit = 2**17 if len(names) > len(PROPERTIES) else LIMIT
     table = table_of(labels, intensity, names, limit)
     assert max(held) < limit
