@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -343,6 +344,29 @@ def test_a_quick_result_is_waited_for_and_not_announced(qtbot, computation, late
     latest.submit(3, is_awaited=True)
     assert latest.wait()
     assert latest.take() == (3, 3)
+
+
+def test_a_result_that_painting_slowed_down_is_waited_for_again(qtbot, monkeypatch):
+    """Else the window is painted twice from then on, which slows all others down."""
+    clock = SimpleNamespace(now=1.0)
+
+    def compute(seconds, cancel):
+        clock.now += seconds
+
+    monkeypatch.setattr(latest_worker, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    monkeypatch.setattr(latest_worker, "QUICK", 60)
+    parent = QObject()
+    worker = LatestWorker(compute, parent)
+    for number, seconds in enumerate((200, 80), start=1):
+        worker.submit(seconds, is_awaited=number > 1)
+        assert not worker.wait(), "200 s, halved, are too long"
+        qtbot.waitUntil(lambda number=number: worker.computed == number, timeout=TIMEOUT)
+        worker.take()
+        worker.acknowledge()
+    worker.submit(0, is_awaited=True)
+    assert worker.wait()
+    worker._state.stop()
+    parent.deleteLater()
 
 
 def test_a_slow_result_is_not_waited_for_again_and_announced(

@@ -27,6 +27,11 @@ IDLE = 2.0
 """Seconds without a request after which the thread ends."""
 QUICK = 0.02
 """Seconds that the window's thread waits at most."""
+SHARED = 2
+"""Factor by which painting the window at the same time slows a computation down.
+
+Without it, one that was slow once would never be waited for again.
+"""
 
 
 class LatestWorker(QObject):
@@ -110,7 +115,7 @@ class LatestWorker(QObject):
         with state.condition:
             if not state.is_awaited:
                 return False
-            state.is_awaited = False
+            state.is_awaited, state.is_alone = False, not state.is_idle
             state.condition.wait_for(lambda: state.done is not None or state.is_idle, QUICK)
             is_done = state.is_announced = state.done is not None
         return is_done
@@ -154,7 +159,9 @@ class _State:
         self.cancel = threading.Event()
         self.started = 0.0
         self.seconds = 0.0
-        """How long the last computation took."""
+        """How long the last computation took, or would have taken alone."""
+        self.is_alone = False
+        """Whether the window's thread waits meanwhile, instead of painting."""
         self.generation = 0
         self.computed = 0
         self.is_announced = False
@@ -207,7 +214,9 @@ def _work(
         result = compute(request, cancel)
         with state.condition:
             state.was_cancelled = isinstance(result, Cancelled)
-            state.seconds, state.started = time.perf_counter() - state.started, 0.0
+            seconds, state.started = time.perf_counter() - state.started, 0.0
+            state.seconds = seconds if state.is_alone else seconds / SHARED
+            state.is_alone = False
             state.condition.notify_all()
             is_dropped = state.is_stopped or generation != state.generation
             if is_dropped or state.was_cancelled:

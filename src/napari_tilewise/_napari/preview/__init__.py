@@ -37,6 +37,7 @@ any panel, is left out of the selection, and goes when the preview is switched o
     previewer     from a request to pixels, points or lines: runs in the worker
     outlines    objects as what is shown of them
     shown       the preview's layer
+    covered_source  the source, which is not drawn where an opaque preview hides it
     before_after  before and after: a key, and a split line
     full_collections  no stalls of Python's garbage collector while a parameter moves
     preview     the above for one panel, with its row of controls

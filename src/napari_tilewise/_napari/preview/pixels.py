@@ -109,14 +109,16 @@ def shown(
         remark = f"Shows channel 1 of {count}."
     array, samplings = _with_all_axes(frame, array, axes, is_rgb=is_rgb)
     kind = Shown.OUTLINES if is_objects else Shown.COLOURS if is_rgb else Shown.IMAGE
+    uploaded = outlines(array) if is_objects else _uploaded(array)
     return PreviewResult(
         kind,
-        outlines(array) if is_objects else _uploaded(array),
+        uploaded,
         samplings,
         frame.basis,
         frame.factor,
         values=values,
         dtype=dtype,
+        is_opaque=not is_objects and _is_opaque(uploaded, is_rgb=is_rgb),
         remark=remark,
     )
 
@@ -155,6 +157,13 @@ def _is_colour(array: np.ndarray, values: tuple[float, float] | None) -> bool:
     if array.dtype.kind != "f":
         return array.dtype.kind == "u"
     return values is None or (values[0] >= -0.01 and values[1] <= 1.01)
+
+
+def _is_opaque(array: np.ndarray, *, is_rgb: bool) -> bool:
+    """Return whether pixels have neither an alpha nor values that are not a number."""
+    if (is_rgb and array.shape[-1] != 3) or array.size == 0:
+        return False
+    return not np.isnan(array.max())  # quicker than a look at each, and not a number if one is
 
 
 def _uploaded(array: np.ndarray) -> np.ndarray:

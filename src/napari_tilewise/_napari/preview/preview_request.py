@@ -71,6 +71,8 @@ class PreviewResult:
     """The range of an image's values."""
     dtype: Any = None
     """The result's own data type."""
+    is_opaque: bool = False
+    """Whether an image has a colour everywhere: napari leaves out pixels that are not a number."""
     sizes: Any = None
     """The diameters of points, if they have some."""
     remark: str = ""

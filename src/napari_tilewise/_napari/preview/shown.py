@@ -9,6 +9,7 @@ from napari.layers import Image, Labels, Points, Vectors
 
 from napari_tilewise._napari.jobs import result_layers
 from napari_tilewise._napari.layers import viewer_layers
+from napari_tilewise._napari.preview.covered_source import CoveredSource
 from napari_tilewise._napari.preview.preview_request import Basis, PreviewResult, Shown
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class ShownPreview:
         self._kind: tuple[Any, ...] = ()
         self._buffer: np.ndarray | None = None
         self._limits: tuple[float, float] | None = None
+        self.covered = CoveredSource(viewer)
         self._placed: tuple[Any, ...] = ()
         """Where the layer's pixels lie: working it out costs as much as showing them."""
         self.is_hidden = False
@@ -75,6 +77,7 @@ class ShownPreview:
             self._update(job, result)
         if self.layer is not None:
             _set(self.layer, "name", f"{self._title(job, source)}{MARKS[result.basis]}")
+            self.covered.cover(source, self.layer, result, job.source.hidden_axis)
 
     @property
     def is_shown(self) -> bool:
@@ -92,9 +95,11 @@ class ShownPreview:
         self.is_hidden = is_hidden
         if self.layer is not None:
             _set(self.layer, "visible", not is_hidden)
+        self.covered.check()
 
     def remove(self) -> None:
         """Remove the layer from the viewer."""
+        self.covered.uncover()
         layer, self.layer, self._buffer, self._kind = self.layer, None, None, ()
         if layer is not None and layer in self._viewer.layers:
             viewer_layers.remove_temporary(self._viewer, layer)
