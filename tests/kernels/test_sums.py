@@ -243,6 +243,17 @@ def test_levels_that_are_counted(dtype: str, instruction_set: str) -> None:
     assert not KERNELS[equal_levels].accepts(image, mask=image > 3)
 
 
+def test_threshold_of_a_flat_maximum(instruction_set: str) -> None:
+    # Of noise over many levels neighbouring thresholds part the classes almost equally well: the
+    # last bits of single precision, in which the function multiplies numbers of pixels, decide.
+    otsu = "skimage.filters.threshold_otsu"
+    for trial in range(12):
+        rng = np.random.default_rng([12, trial])
+        size = (200 + 40 * trial, 300)
+        noise = rng.normal(30000, 5000, size) if trial % 2 else rng.integers(0, 65536, size)
+        compare(otsu, filters.threshold_otsu, np.clip(noise, 0, 65535).astype(np.uint16))
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "int64"])
 def test_grown_labels(dtype: str, instruction_set: str) -> None:
     rng = np.random.default_rng([7, len(dtype)])

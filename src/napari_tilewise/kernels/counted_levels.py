@@ -60,12 +60,14 @@ def threshold_otsu(image: Any = None, nbins: int = 256, *, hist: Any = None) -> 
     levels, counts = _counts(pixels)
     if len(levels) == 1:
         return pixels[0]
-    # An empty level parts the same classes as the level before it, which comes first. Sums are of
-    # whole numbers, so that what lies above a level follows from what lies up to it.
-    below, sum_below = np.cumsum(counts), np.cumsum(counts * levels)
-    above, sum_above = below[-1] - below[:-1], sum_below[-1] - sum_below[:-1]
-    below, sum_below = below[:-1], sum_below[:-1]
-    between = below * above * (sum_below / below - sum_above / above) ** 2
+    # An empty level parts the same classes as the level before it, which comes first. Numbers of
+    # pixels, and their product, are rounded to float32 as the function's are; sums are not.
+    single = counts.astype(np.float32)
+    weighted = single * levels
+    below, above = np.cumsum(single), np.cumsum(single[::-1])[::-1]
+    mean_below = np.cumsum(weighted) / below
+    mean_above = np.cumsum(weighted[::-1])[::-1] / above
+    between = below[:-1] * above[1:] * (mean_below[:-1] - mean_above[1:]) ** 2
     return np.int64(levels[np.argmax(between)])
 
 
