@@ -28,6 +28,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     "kernels": ("--size", "256", "--rounds", "1", "--only", "label"),
     "lazy_view": (),
     "lock": ("--name", "feature.hog", "--all"),
+    "other_images": ("--size", "48", "--volumes", "12", "--function", "filters.threshold_"),
     "peers": ("--size", "128", "--rounds", "1", "--turn", "0"),
     "nuclei": ("--sides", "256"),
     "object_peers": ("--size", "1024"),
