@@ -233,17 +233,22 @@ inline i64 strip_width(i64 radius, i64 width) {
     return std::min(width, std::max(least, fits));
 }
 
-// Along an axis that is not the last: `inner` values lie between neighbours.
+// A part of the work: rows, or columns, from `begin` up to but not including `end`.
+struct Part {
+    i64 begin, end;
+};
+
+// Along an axis that is not the last: `inner` values lie between neighbours; those of a part of them.
 template <class S, class T>
-void along_columns(const S* from, T* to, i64 outer, i64 n, i64 inner, double scale,
+void along_columns(const S* from, T* to, i64 outer, i64 n, i64 inner, const Part& part, double scale,
                    const Filter& filter, const Border& border) {
     i64 radius = filter.radius, strip = strip_width(radius, inner);
     Scratch<double> out(together * (strip + slack));
     double* lines[together];
     for (i64 k = 0; k < together; ++k) lines[k] = out + k * (strip + slack);
     for (i64 block = 0; block < outer; ++block) {
-        for (i64 x = 0; x < inner; x += strip) {
-            i64 width = std::min(strip, inner - x);
+        for (i64 x = part.begin; x < part.end; x += strip) {
+            i64 width = std::min(strip, part.end - x);
             const S* source = from + block * n * inner + x;
             T* target = to + block * n * inner + x;
             Ring<S> ring(radius, width);
@@ -271,10 +276,10 @@ inline void fill_sides(double* line, i64 nx, i64 begin, i64 low, i64 high, i64 e
     for (i64 k = high; k < end; ++k) fill(k);
 }
 
-// Along the last two axes in one sweep. The strips of a wide plane overlap by the row's radius,
-// so that the sum over rows is made again there.
+// Along the last two axes in one sweep, a part of the rows. The strips of a wide plane overlap by the
+// row's radius, so that the sum over rows is made again there.
 template <class S, class T>
-void along_both(const S* from, T* to, i64 planes, i64 ny, i64 nx, double scale,
+void along_both(const S* from, T* to, i64 planes, i64 ny, i64 nx, const Part& part, double scale,
                 const Filter& column, const Filter& row, const Border& border) {
     i64 ry = column.radius, rx = row.radius;
     i64 strip = strip_width(ry, nx + 2 * rx) - 2 * rx;
@@ -298,9 +303,10 @@ void along_both(const S* from, T* to, i64 planes, i64 ny, i64 nx, double scale,
                 lines[k] = padded + k * room + rx;
                 sums[k] = lines[k] + (low - x);
             }
-            for (i64 v = -ry; v < ry; ++v) ring.enter(source, v, ny, nx, scale, border);
-            for (i64 i = 0; i < ny; i += together) {
-                i64 count = std::min(together, ny - i);
+            for (i64 v = part.begin - ry; v < part.begin + ry; ++v)
+                ring.enter(source, v, ny, nx, scale, border);
+            for (i64 i = part.begin; i < part.end; i += together) {
+                i64 count = std::min(together, part.end - i);
                 for (i64 k = 0; k < count; ++k) ring.enter(source, i + k + ry, ny, nx, scale, border);
                 column_sums(column, ring.around(i), count, high - low, sums);
                 for (i64 k = 0; k < count; ++k) {
@@ -326,22 +332,25 @@ struct Shape {
 };
 
 template <class S, class T>
-void one_step(const S* from, T* to, const Shape& shape, i64 axis, bool both, double scale,
+void one_step(const S* from, T* to, const Shape& shape, i64 axis, bool both, const Part* part, double scale,
               const Filter* filters, const Border& border) {
     i64 last = shape.ndim - 1;
-    if (both)
-        along_both(from, to, shape.product(0, last - 1), shape.sizes[last - 1], shape.sizes[last],
-                   scale, filters[last - 1], filters[last], border);
-    else if (axis == last)
+    if (both) {
+        i64 rows = shape.sizes[last - 1];
+        along_both(from, to, shape.product(0, last - 1), rows, shape.sizes[last],
+                   part ? *part : Part{0, rows}, scale, filters[last - 1], filters[last], border);
+    } else if (axis == last) {
         along_rows(from, to, shape.product(0, last), shape.sizes[last], scale, filters[last], border);
-    else
-        along_columns(from, to, shape.product(0, axis), shape.sizes[axis],
-                      shape.product(axis + 1, shape.ndim), scale, filters[axis], border);
+    } else {
+        i64 inner = shape.product(axis + 1, shape.ndim);
+        along_columns(from, to, shape.product(0, axis), shape.sizes[axis], inner,
+                      part ? *part : Part{0, inner}, scale, filters[axis], border);
+    }
 }
 
 template <class S, class T>
-void separable(const S* from, T* to, const Shape& shape, double scale, const Filter* filters,
-               const Border& border) {
+void separable(const S* from, T* to, const Shape& shape, const Part* part, double scale,
+               const Filter* filters, const Border& border) {
     i64 last = shape.ndim - 1, total = shape.product(0, shape.ndim);
     bool first = true;
     for (i64 axis = 0; axis <= last; ++axis) {
@@ -350,15 +359,15 @@ void separable(const S* from, T* to, const Shape& shape, double scale, const Fil
         // A strip never sees a row's other end: wide planes are done axis by axis.
         if (both && border.mode == wrap && shape.sizes[last] > 4096) both = false;
         if (first) {
-            one_step(from, to, shape, axis, both, scale, filters, border);
+            one_step(from, to, shape, axis, both, part, scale, filters, border);
         } else {
             // A pass reads rows that it has already written: it works on a copy, piece by piece.
             i64 begin = both ? last - 1 : axis, size = shape.product(begin, shape.ndim);
-            Shape part{shape.ndim - begin, shape.sizes + begin};
+            Shape piece{shape.ndim - begin, shape.sizes + begin};
             Scratch<T> copy(size);
             for (i64 offset = 0; offset < total; offset += size) {
                 std::memcpy(copy.get(), to + offset, static_cast<std::size_t>(size) * sizeof(T));
-                one_step<T, T>(copy.get(), to + offset, part, axis - begin, both, 1.0,
+                one_step<T, T>(copy.get(), to + offset, piece, axis - begin, both, nullptr, 1.0,
                                filters + begin, border);
             }
         }
@@ -378,10 +387,13 @@ void separable(const S* from, T* to, const Shape& shape, double scale, const Fil
 using namespace tilewise;
 
 // radii[axis] below 0 leaves an axis alone; weights hold 2 * radius + 1 values for each of the others.
+// With an end of 0 or more the only step is done for a part: of an image's rows, where it goes along its
+// two axes, else of what lies side by side at each place of the first axis.
 TILEWISE_API std::int32_t tilewise_correlate(const void* from, i64 type, void* to, i64 out_type,
                                              i64 ndim, const i64* sizes, double scale,
                                              const i64* radii, const i64* symmetries,
-                                             const double* weights, i64 mode, double value) {
+                                             const double* weights, i64 mode, double value,
+                                             i64 begin, i64 end) {
     return guarded([&] {
         std::vector<Filter> filters(static_cast<std::size_t>(ndim));
         for (i64 axis = 0; axis < ndim; ++axis) {
@@ -394,14 +406,15 @@ TILEWISE_API std::int32_t tilewise_correlate(const void* from, i64 type, void* t
         }
         Shape shape{ndim, sizes};
         Border border{mode, value};
+        Part part{begin, end};
         return for_grey(type, [&](auto tag) -> std::int32_t {
             using S = typename decltype(tag)::type;
             // Single precision stays so; everything else is computed in double precision.
             using T = std::conditional_t<std::is_same<S, float>::value, float, double>;
             if (out_type != (std::is_same<T, float>::value ? type_f32 : type_f64))
                 return no_such_type;
-            separable(static_cast<const S*>(from), static_cast<T*>(to), shape, scale,
-                      filters.data(), border);
+            separable(static_cast<const S*>(from), static_cast<T*>(to), shape, end < 0 ? nullptr : &part,
+                      scale, filters.data(), border);
             return ok;
         });
     });

@@ -113,14 +113,17 @@ inline void plain(const double* __restrict sum, i64 n, T* __restrict to) {
 template <class S, class T>
 void edges(const S* from, T* to, const Volume& volume, const Reach& reach, double scale,
            i64 kernels, const i64* counts, const i64* offsets, const double* weights, double divisor,
-           i64 mode, double value) {
+           i64 mode, double value, const i64* part) {
+    // A part of the planes, or of an image's rows.
+    bool is_deep = volume.nz > 1;
+    Box box = is_deep ? Box{part[0], part[1], 0, volume.ny} : Box{0, 1, part[0], part[1]};
     DoubleRows<S> ring(from, volume, reach, scale, mode, value);
     Scratch<double> sum(volume.nx + 8 * lanes);
     Scratch<T> total(volume.nx + 8 * lanes);
     std::vector<Taps> taps(static_cast<std::size_t>(kernels));
-    for (i64 z = 0; z < volume.nz; ++z) {
-        for (i64 y = -reach.low[1]; y < reach.high[1]; ++y) ring.enter(z, y);
-        for (i64 y = 0; y < volume.ny; ++y) {
+    for (i64 z = box.z_begin; z < box.z_end; ++z) {
+        for (i64 y = box.y_begin - reach.low[1]; y < box.y_begin + reach.high[1]; ++y) ring.enter(z, y);
+        for (i64 y = box.y_begin; y < box.y_end; ++y) {
             ring.enter(z, y + reach.high[1]);
             T* target = to + (z * volume.ny + y) * volume.nx;
             const double* centre = ring.row(reach.low[0], y);
@@ -152,17 +155,17 @@ void edges(const S* from, T* to, const Volume& volume, const Reach& reach, doubl
 using namespace tilewise;
 
 // The taps of every kernel in turn: offsets (dz, dy, dx) and weights. A divisor above 0: the root of
-// the sum of squares divided by it; 0: the sums of the only kernel.
+// the sum of squares divided by it; 0: the sums of the only kernel. Of a part of the planes, or rows.
 TILEWISE_API std::int32_t tilewise_edges(const void* from, i64 type, void* to, const i64* sizes,
                                          const i64* reach, double scale, i64 kernels, const i64* counts,
                                          const i64* offsets, const double* weights, double divisor,
-                                         i64 mode, double value) {
+                                         i64 mode, double value, const i64* part) {
     return guarded([&] {
         return for_grey(type, [&](auto tag) -> std::int32_t {
             using S = typename decltype(tag)::type;
             using T = std::conditional_t<std::is_same<S, float>::value, float, double>;
             edges(static_cast<const S*>(from), static_cast<T*>(to), Volume(sizes), Reach(reach), scale,
-                  kernels, counts, offsets, weights, divisor, mode, value);
+                  kernels, counts, offsets, weights, divisor, mode, value, part);
             return ok;
         });
     });

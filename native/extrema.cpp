@@ -1,5 +1,5 @@
-// Local maxima: neighbours are compared as lanes, and pixels that are level with a neighbour are joined
-// to plateaus, a row's run at a time.
+// Local maxima: neighbours are compared as lanes; pixels that are level with a neighbour are lowered
+// beside equal ones that have a higher neighbour, and the rest joined to plateaus, a row's run at a time.
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -11,11 +11,26 @@ namespace {
 
 enum State : std::uint8_t { lower = 0, highest = 1, level = 2 };
 
+// What is as low as the outside is no maximum, and what is as high as the top is one, where borders may
+// be: a plateau has a higher neighbour, or none has.
 template <class T>
-inline void judge(const T* __restrict values, const T* __restrict best, i64 n,
+inline void judge(const T* __restrict values, const T* __restrict best, i64 n, T outside, T top,
                   std::uint8_t* __restrict states) {
-    for (i64 x = 0; x < n; ++x)
-        states[x] = static_cast<std::uint8_t>((best[x] < values[x]) | ((best[x] == values[x]) << 1));
+    for (i64 x = 0; x < n; ++x) {
+        bool is_highest = (best[x] < values[x]) | ((values[x] == top) & (values[x] != outside));
+        bool is_level = (best[x] == values[x]) & (values[x] != outside) & (values[x] != top);
+        states[x] = static_cast<std::uint8_t>(is_highest | (is_level << 1));
+    }
+}
+
+// Lower level pixels that are as high as another pixel that is lower.
+template <class T>
+inline void lower_beside(const T* __restrict values, const T* __restrict others,
+                         const std::uint8_t* __restrict other_states, i64 n, std::uint8_t* __restrict states) {
+    for (i64 x = 0; x < n; ++x) {
+        bool falls = (states[x] == level) & (other_states[x] == lower) & (values[x] == others[x]);
+        states[x] = falls ? std::uint8_t(lower) : states[x];
+    }
 }
 
 // Level pixels of one value beside each other in a row.
@@ -52,18 +67,28 @@ class Plateaus {
         : values_(values), states_(states), volume_(volume), rows_(std::move(rows)), outside_(outside),
           starts_(1, 0) {}
 
+    // Lower the runs of a row beside equal pixels that are lower, of which most lie in the rows that
+    // were looked at before: those a step lower, or higher.
+    void lower_row(i64 z, i64 y, i64 step) {
+        std::uint8_t* states = states_ + place(z, y);
+        if (next_level(states, 0, volume_.nx) == volume_.nx) return;
+        for (i64 axis = 0; axis < 2; ++axis) {
+            i64 other_z = z + (axis == 0 ? step : 0), other_y = y + (axis == 0 ? 0 : step);
+            if (!is_inside(other_z, other_y)) continue;
+            i64 other = place(other_z, other_y);
+            lower_beside(values_ + place(z, y), values_ + other, states_ + other, volume_.nx, states);
+        }
+        for_runs(z, y, [&](const LevelRun& run) {
+            if (touches_lower(run, z, y)) std::fill(states + run.begin, states + run.end, std::uint8_t(lower));
+        });
+    }
+
     // Take in the runs of the next row.
     void add_row(i64 z, i64 y) {
-        i64 n = volume_.nx;
-        const T* values = values_ + place(z, y);
-        const std::uint8_t* states = states_ + place(z, y);
-        for (i64 x = 0; (x = next_level(states, x, n)) < n;) {
-            LevelRun run{x, x + 1, static_cast<i64>(runs_.size()), false};
-            while (run.end < n && states[run.end] == level && values[run.end] == values[x]) ++run.end;
+        for_runs(z, y, [&](LevelRun& run) {
             run.is_lower = touches_lower(run, z, y);
             runs_.push_back(run);
-            x = run.end;
-        }
+        });
         starts_.push_back(static_cast<i64>(runs_.size()));
         for (const NeighbourRow& row : rows_) {
             bool is_before = row.dz < 0 || (row.dz == 0 && row.dy < 0);
@@ -87,6 +112,19 @@ class Plateaus {
     i64 place(i64 z, i64 y) const { return (z * volume_.ny + y) * volume_.nx; }
 
     bool is_inside(i64 z, i64 y) const { return z >= 0 && z < volume_.nz && y >= 0 && y < volume_.ny; }
+
+    template <class Work>
+    void for_runs(i64 z, i64 y, Work work) {
+        i64 n = volume_.nx;
+        const T* values = values_ + place(z, y);
+        const std::uint8_t* states = states_ + place(z, y);
+        for (i64 x = 0; (x = next_level(states, x, n)) < n;) {
+            LevelRun run{x, x + 1, static_cast<i64>(runs_.size()), false};
+            while (run.end < n && states[run.end] == level && values[run.end] == values[x]) ++run.end;
+            x = run.end;
+            work(run);
+        }
+    }
 
     static i64 next_level(const std::uint8_t* states, i64 x, i64 end) {
         const void* found = std::memchr(states + x, level, static_cast<std::size_t>(end - x));
@@ -156,7 +194,7 @@ class Plateaus {
 
 template <class T>
 void states_of(const T* from, std::uint8_t* to, const Volume& volume, const Reach& reach,
-               const i64* offsets, i64 count, T outside, bool at_borders, const i64* part) {
+               const i64* offsets, i64 count, T outside, T top, bool at_borders, const i64* part) {
     constexpr int lanes = Lanes<T>::count;
     Scratch<T> best(volume.nx + 2 * lanes);
     // The pixels around the image are lower, or level.
@@ -174,7 +212,7 @@ void states_of(const T* from, std::uint8_t* to, const Volume& volume, const Reac
                     store(best + x, most);
                 }
                 std::uint8_t* row = to + (z * volume.ny + y) * volume.nx;
-                judge<T>(line, best.get(), volume.nx, row);
+                judge<T>(line, best.get(), volume.nx, outside, at_borders ? top : outside, row);
                 if (at_borders) continue;
                 bool outer = (reach.low[0] && (z == 0 || z + 1 == volume.nz)) ||
                              (reach.low[1] && (y == 0 || y + 1 == volume.ny));
@@ -191,15 +229,17 @@ using namespace tilewise;
 
 // For a part of the planes (of an image: rows), 1 at pixels that are higher than their neighbours at
 // the offsets (dz, dy, dx), 2 at those that are as high as one of them, else 0. The image has a border
-// of the value `outside`; without at_borders its own outermost pixels count as lower.
+// of the value `outside`, the least of all; `top` is the greatest. Without at_borders its own outermost
+// pixels count as lower.
 TILEWISE_API std::int32_t tilewise_peaks(const void* from, i64 type, void* to, const i64* sizes,
                                          const i64* reach, const i64* offsets, i64 count, double outside,
-                                         i64 at_borders, const i64* part) {
+                                         double top, i64 at_borders, const i64* part) {
     return guarded([&] {
         return for_grey(type, [&](auto tag) -> std::int32_t {
             using T = typename decltype(tag)::type;
             states_of(static_cast<const T*>(from), static_cast<std::uint8_t*>(to), Volume(sizes),
-                      Reach(reach), offsets, count, static_cast<T>(outside), at_borders != 0, part);
+                      Reach(reach), offsets, count, static_cast<T>(outside), static_cast<T>(top),
+                      at_borders != 0, part);
             return ok;
         });
     });
@@ -215,8 +255,11 @@ TILEWISE_API std::int32_t tilewise_plateaus(const void* from, i64 type, void* st
             Volume volume(sizes);
             Plateaus<T> plateaus(static_cast<const T*>(from), static_cast<std::uint8_t*>(states), volume,
                                  neighbour_rows(offsets, count), static_cast<T>(outside));
-            for (i64 z = 0; z < volume.nz; ++z)
-                for (i64 y = 0; y < volume.ny; ++y) plateaus.add_row(z, y);
+            i64 rows = volume.nz * volume.ny;
+            // Most plateaus are no maxima: what one pixel knows goes down the image, and up again.
+            for (i64 k = 0; k < rows; ++k) plateaus.lower_row(k / volume.ny, k % volume.ny, -1);
+            for (i64 k = rows; k-- > 0;) plateaus.lower_row(k / volume.ny, k % volume.ny, 1);
+            for (i64 k = 0; k < rows; ++k) plateaus.add_row(k / volume.ny, k % volume.ny);
             plateaus.finish();
             return ok;
         });

@@ -35,7 +35,7 @@ def test_masks(ndim: int, instruction_set: str) -> None:
         ):
             params = {"connectivity": connectivity}
             if path.endswith("label"):
-                params["background"] = (None, 0, 1)[trial % 3]
+                params["background"] = (None, 0, 1, -1, 7)[trial % 5]
                 params["return_num"] = bool(trial % 2)
             else:
                 params["max_size"] = int(rng.choice([0, 1, 5, 64]))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from itertools import product
 
 import numpy as np
 import pytest
-from skimage import exposure, filters, measure, restoration, segmentation
+from skimage import exposure, filters, measure, morphology, restoration, segmentation
 
 from napari_tilewise.kernels import (
     KERNELS,
@@ -222,7 +223,10 @@ def test_watershed(dtype: str, instruction_set: str) -> None:
     assert not kernel.accepts(image, 0)
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize(
+    "dtype", ["uint8", "uint16", "int8", "int16", "int32", "bool", "float32", "float64"]
+)
+@pytest.mark.filterwarnings("ignore:Converting input from bool")
 def test_levels_that_are_counted(dtype: str, instruction_set: str) -> None:
     rng = np.random.default_rng([9, len(dtype)])
     otsu, equal_levels = "skimage.filters.threshold_otsu", "skimage.exposure.equalize_hist"
@@ -232,15 +236,42 @@ def test_levels_that_are_counted(dtype: str, instruction_set: str) -> None:
         if trial % 5 == 0:  # large enough for several threads
             shape = (1500, 1500) if trial == 0 else shape
         image = image_of(rng, shape, dtype)
+        if dtype == "int32":
+            image = image % 5000 - 2500
         if ndim == 3 and shape[-1] <= 4:
             assert not KERNELS[otsu].accepts(image)
             continue
+        nbins = int(rng.integers(2, 300))
+        mask = rng.random(shape) < 0.7
+        mask.flat[0] = True
         with several_threads(2):
-            compare(otsu, filters.threshold_otsu, image, nbins=int(rng.integers(2, 300)))
-            compare(equal_levels, exposure.equalize_hist, image)
-    assert not KERNELS[otsu].accepts(image.astype("f4"))
+            compare(otsu, filters.threshold_otsu, image, nbins=nbins)
+            compare(equal_levels, exposure.equalize_hist, image, nbins=nbins)
+            compare(equal_levels, exposure.equalize_hist, image, nbins=nbins, mask=mask)
+    assert not KERNELS[otsu].accepts(image.astype("f2"))
+    assert not KERNELS[otsu].accepts(np.array([0, 5, 2**40]))
+    assert not KERNELS[otsu].accepts(image, nbins=1)
     assert not KERNELS[otsu].accepts(image, hist=np.ones(3))
-    assert not KERNELS[equal_levels].accepts(image, mask=image > 3)
+    assert not KERNELS[equal_levels].accepts(image, mask=np.zeros(image.shape, bool))
+    if image.dtype.kind == "f":
+        image[...] = np.nan
+        assert not KERNELS[otsu].accepts(image)
+        assert not KERNELS[equal_levels].accepts(image)
+
+
+def test_small_labels_of_few(instruction_set: str) -> None:
+    path, function = "skimage.morphology.remove_small_objects", morphology.remove_small_objects
+    for dtype in ("bool", "uint8", "int32", "int64"):
+        for shape in ((7, 9), (3, 4, 5)):
+            image = np.zeros(shape, dtype)
+            for level in (0, 1):
+                image[1, 2:4] = level
+                for max_size in (0, 1, 2, 64):
+                    with warnings.catch_warnings(record=True) as given:
+                        warnings.simplefilter("always")
+                        compare(path, function, image, max_size=max_size)
+                    assert len(given) in (0, 2)  # the function's, and the kernel's
+                    assert len({str(item.message) for item in given}) <= 1
 
 
 def test_threshold_of_a_flat_maximum(instruction_set: str) -> None:

@@ -3,26 +3,103 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from napari_tilewise.kernels.arrays import contiguous, type_code
+from napari_tilewise.kernels.arrays import as_grey, contiguous, type_code
+from napari_tilewise.kernels.equal_bins import HISTOGRAM, INTERP
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import call
-from napari_tilewise.kernels.threads import run_parts
+from napari_tilewise.kernels.smoothing.separable import float_dtype
+from napari_tilewise.kernels.threads import in_bands, run_parts
 from napari_tilewise.kernels.whole_number_sums import take
 
 _BYTES = (np.dtype("u1"), np.dtype("u2"))
+_SIGNED = (np.dtype("i1"), np.dtype("i2"))
+_FLOATS = (np.dtype("f4"), np.dtype("f8"))
 _MOST_COLOURS = 4
+_MOST_LEVELS = 2**16
 _PART = 2**22
 """Pixels that are worth a thread, and a table of counts, of their own."""
+_PIECE = 2**16
+"""Pixels that are compared before the next ones are read."""
 
 
-def _is_counted(image: np.ndarray) -> bool:
+class _Histogram(NamedTuple):
+    """Bins that may be empty in between, but not at the ends; of integers none is."""
+
+    counts: np.ndarray
+    centers: np.ndarray
+
+
+def _ends(pixels: np.ndarray) -> tuple[Any, Any]:
+    """Return the smallest and the largest pixel, NaN where there is one."""
+
+    def ends(begin: int, end: int) -> tuple[Any, Any]:
+        part = pixels[begin:end]
+        return part.min(), part.max()
+
+    parts = in_bands(ends, pixels.size, pixels.size)
+    return np.min([low for low, _ in parts]), np.max([high for _, high in parts])
+
+
+def _is_constant(pixels: np.ndarray) -> bool:
+    """Return whether all pixels of a flat image are equal."""
+    if len(pixels) > 2 and (pixels[0] != pixels[1] or pixels[0] != pixels[-1]):
+        return False
+    # Whole words take less time than small numbers; NaN differs from itself as a number.
+    is_whole = pixels.dtype.kind != "f" and pixels.nbytes % 8 == 0 and len(pixels) > 8
+    words = pixels.view(np.uint64) if is_whole else pixels
+    if is_whole and (pixels[:8] != pixels[0]).any():
+        return False
+    pieces = range(0, len(words), _PIECE)
+    return not any((words[begin : begin + _PIECE] != words[0]).any() for begin in pieces)
+
+
+def _is_counted(image: np.ndarray, nbins: Any) -> bool:
     # Of what looks like a colour image the functions warn.
     is_colour = image.ndim > 2 and image.shape[-1] <= _MOST_COLOURS
-    return image.dtype in _BYTES and image.size > 0 and not is_colour
+    if is_colour or image.size == 0:
+        return False
+    if image.dtype in (*_BYTES, *_SIGNED):
+        return True
+    if image.dtype == np.bool_ or image.dtype in _FLOATS:
+        if type(nbins) is not int or not 0 < nbins <= _MOST_LEVELS:
+            return False
+        return image.dtype == np.bool_ or _is_binned(image.ravel(), nbins)
+    return image.dtype.kind in "ui" and _has_few_levels(image.ravel())
+
+
+def _is_binned(pixels: np.ndarray, nbins: int) -> bool:
+    low, high = _ends(pixels)
+    if low == high:
+        return bool(np.isfinite(low))
+    return HISTOGRAM.exact_for(pixels, bins=nbins, range=(low, high))
+
+
+def _has_few_levels(pixels: np.ndarray) -> bool:
+    low, high = map(int, _ends(pixels))
+    return high - low < _MOST_LEVELS and high <= np.iinfo(np.int64).max
+
+
+# -- histograms ------------------------------------------------------------------------------------
+
+
+def _as_levels(pixels: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return integers as levels from 0, and what the first level stands for."""
+    if pixels.dtype in _BYTES:
+        return pixels, 0
+    if pixels.dtype in _SIGNED:
+        return as_grey(pixels), int(np.iinfo(pixels.dtype).min)
+    low = _ends(pixels)[0]
+    levels = np.empty(pixels.shape, np.uint16)
+
+    def convert(begin: int, end: int) -> None:
+        np.subtract(pixels[begin:end], low, out=levels[begin:end], casting="unsafe")
+
+    in_bands(convert, pixels.size, pixels.size)
+    return levels, int(low)
 
 
 def _counts(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -39,11 +116,35 @@ def _counts(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return levels, counts[levels]
 
 
+def _histogram(pixels: np.ndarray, nbins: int) -> _Histogram:
+    """Return the histogram of floating-point numbers or booleans over bins of equal width."""
+    if pixels.dtype == np.bool_:
+        ones = int(np.count_nonzero(pixels))
+        ends = np.array([ones == pixels.size, ones > 0], np.uint8)
+        of_ends = len(pixels) - ones, ones
+    else:
+        low, high = _ends(pixels)
+        ends, of_ends = np.array([low, high], pixels.dtype), (0, pixels.size)
+    counts, edges = np.histogram(ends, nbins)
+    used = np.flatnonzero(counts)
+    counts = np.zeros(nbins, np.int64)
+    if pixels.dtype == np.bool_ or ends[0] == ends[1]:
+        counts[used[0]] += of_ends[0]
+        counts[used[-1]] += of_ends[1]
+    else:
+        bins = {"bins": nbins, "range": (ends[0], ends[1])}
+        size = pixels.size
+        parts = in_bands(lambda *part: HISTOGRAM.run(pixels[slice(*part)], **bins)[0], size, size)
+        counts = np.sum(parts, axis=0)
+    return _Histogram(counts, (edges[:-1] + edges[1:]) / 2.0)
+
+
 # -- threshold_otsu --------------------------------------------------------------------------------
 
 
 def _exact_for_otsu(image: Any = None, nbins: int = 256, *, hist: Any = None) -> bool:
-    return image is not None and hist is None and _is_counted(image)
+    # A single bin has no other side.
+    return image is not None and hist is None and nbins != 1 and _is_counted(image, nbins)
 
 
 def threshold_otsu(image: Any = None, nbins: int = 256, *, hist: Any = None) -> Any:
@@ -52,23 +153,34 @@ def threshold_otsu(image: Any = None, nbins: int = 256, *, hist: Any = None) -> 
     Parameters
     ----------
     image
-        uint8 or uint16; `nbins` is ignored for these.
+        Finite where it is of floating-point numbers.
     nbins, hist
         As there.
     """
     pixels = contiguous(image).ravel()
-    levels, counts = _counts(pixels)
-    if len(levels) == 1:
+    if _is_constant(pixels):
         return pixels[0]
-    # An empty level parts the same classes as the level before it, which comes first. Numbers of
-    # pixels, and their product, are rounded to float32 as the function's are; sums are not.
-    single = counts.astype(np.float32)
-    weighted = single * levels
-    below, above = np.cumsum(single), np.cumsum(single[::-1])[::-1]
+    if pixels.dtype.kind not in "ui":
+        return _between_classes(_histogram(pixels, nbins))
+    # An empty level parts the same classes as the level before it, which comes first.
+    unsigned, first = _as_levels(pixels)
+    levels, counts = _counts(unsigned)
+    return np.int64(_between_classes(_Histogram(counts, levels + first)))
+
+
+def _between_classes(histogram: _Histogram) -> Any:
+    """Return the center of the bin that parts the classes with the most variance between them.
+
+    Numbers of pixels, and their product, are rounded to float32 as the function's are; sums of
+    levels are not.
+    """
+    counts = histogram.counts.astype(np.float32)
+    weighted = counts * histogram.centers
+    below, above = np.cumsum(counts), np.cumsum(counts[::-1])[::-1]
     mean_below = np.cumsum(weighted) / below
-    mean_above = np.cumsum(weighted[::-1])[::-1] / above
+    mean_above = (np.cumsum(weighted[::-1]) / above[::-1])[::-1]
     between = below[:-1] * above[1:] * (mean_below[:-1] - mean_above[1:]) ** 2
-    return np.int64(levels[np.argmax(between)])
+    return histogram.centers[np.argmax(between)]
 
 
 THRESHOLD_OTSU = Kernel("skimage.filters.threshold_otsu", _exact_for_otsu, threshold_otsu)
@@ -78,7 +190,14 @@ THRESHOLD_OTSU = Kernel("skimage.filters.threshold_otsu", _exact_for_otsu, thres
 
 
 def _exact_for_equalizing(image: np.ndarray, nbins: int = 256, mask: Any = None) -> bool:
-    return mask is None and _is_counted(image)
+    if mask is not None:
+        is_mask = isinstance(mask, np.ndarray) and mask.dtype == np.bool_
+        if not is_mask or mask.shape != image.shape or not mask.any():
+            return False
+        # What lies beyond the mask is looked up too.
+        if image.dtype in _FLOATS and not _is_counted(image[mask], nbins):
+            return False
+    return _is_counted(image, nbins)
 
 
 def equalize_hist(image: np.ndarray, nbins: int = 256, mask: Any = None) -> np.ndarray:
@@ -87,16 +206,64 @@ def equalize_hist(image: np.ndarray, nbins: int = 256, mask: Any = None) -> np.n
     Parameters
     ----------
     image
-        uint8 or uint16; `nbins` is ignored for these.
+        Finite where it is of floating-point numbers.
     nbins, mask
         As there.
     """
     image = contiguous(image)
-    levels, counts = _counts(image.ravel())
-    shares = np.cumsum(counts)
-    table = np.zeros(2 ** (8 * image.itemsize))
-    table[levels] = shares / float(shares[-1])
-    return take(table, image)
+    pixels, counted = image.ravel(), (image if mask is None else image[mask]).ravel()
+    result = np.empty(pixels.shape, float_dtype(image.dtype))
+    if image.dtype.kind == "f":
+        _draw(pixels, _histogram(counted, nbins), result)
+    elif image.dtype == np.bool_:
+        table = _drawn(np.arange(2.0), _histogram(counted, nbins))
+        _look_up(np.resize(table, 256), pixels.view(np.uint8), result)
+    else:
+        levels, _ = _as_levels(pixels)
+        used, counts = _counts(levels if mask is None else levels.reshape(image.shape)[mask])
+        table = np.zeros(2 ** (8 * levels.itemsize))
+        if mask is None:
+            table[used] = _shares(_Histogram(counts, used))
+        else:  # beyond the mask there may be other levels
+            table = _drawn(np.arange(len(table)), _of_all_levels(used, counts))
+        _look_up(table, levels, result)
+    return result.reshape(image.shape)
+
+
+def _of_all_levels(levels: np.ndarray, counts: np.ndarray) -> _Histogram:
+    """Return the histogram with the empty levels in between."""
+    centers = np.arange(levels[0], levels[-1] + 1)
+    full = np.zeros(len(centers), np.int64)
+    full[levels - levels[0]] = counts
+    return _Histogram(full, centers)
+
+
+def _shares(histogram: _Histogram) -> np.ndarray:
+    """Return the share of pixels up to each bin, as `cumulative_distribution` rounds it."""
+    counts = histogram.counts.cumsum()
+    return np.asarray(counts / float(counts[-1]))
+
+
+def _drawn(values: np.ndarray, histogram: _Histogram) -> np.ndarray:
+    return np.asarray(np.interp(values, histogram.centers, _shares(histogram)))
+
+
+def _draw(pixels: np.ndarray, histogram: _Histogram, result: np.ndarray) -> None:
+    """Write the shares on the lines between the bins' centers."""
+    line = histogram.centers, _shares(histogram).astype(result.dtype, copy=False)
+    interp = INTERP.run if INTERP.exact_for(pixels, *line) else np.interp
+
+    def draw(begin: int, end: int) -> None:
+        result[begin:end] = interp(pixels[begin:end], *line)
+
+    in_bands(draw, pixels.size, pixels.size)
+
+
+def _look_up(table: np.ndarray, levels: np.ndarray, result: np.ndarray) -> None:
+    def look_up(begin: int, end: int) -> None:
+        take(table, levels[begin:end], out=result[begin:end])
+
+    in_bands(look_up, levels.size, levels.size)
 
 
 EQUALIZE_HIST = Kernel("skimage.exposure.equalize_hist", _exact_for_equalizing, equalize_hist)

@@ -7,11 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tilewise.kernels.arrays import GREY, MODES, contiguous, integers, type_code
-from napari_tilewise.kernels.footprint_windows import is_moderate, volume_shape, volume_sizes
+from napari_tilewise.kernels.arrays import MODES, contiguous, integers, type_code
+from napari_tilewise.kernels.footprint_windows import (
+    filter_bands,
+    is_moderate,
+    volume_shape,
+    volume_sizes,
+)
+from napari_tilewise.kernels.grey_morphology import MINIMUM_FILTER
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import call, rounds_alike
-from napari_tilewise.kernels.smoothing.separable import float_dtype, float_scale
+from napari_tilewise.kernels.smoothing.separable import (
+    as_floats,
+    float_dtype,
+    float_scale,
+    is_number,
+)
+from napari_tilewise.kernels.threads import in_bands
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,16 +89,27 @@ def _exact(
     cval: float = 0.0,
 ) -> bool:
     return (
-        image.dtype in GREY
+        is_number(image.dtype)
         and 2 <= image.ndim <= 3
         and image.size > 0
-        and mask is None
+        and (mask is None or (mask.dtype == np.bool_ and mask.shape == image.shape))
         and isinstance(mode, str)
         and mode in MODES
         and (mode != "constant" or abs(cval) < 1e18)
         and _axes(axis, image.ndim) is not None
         and rounds_alike()
     )
+
+
+def _clear_outside(edges: np.ndarray, mask: np.ndarray) -> None:
+    """Multiply edges by a mask without the pixels that touch what is outside of it."""
+    pixels = contiguous(mask).view(np.uint8)
+    inside = MINIMUM_FILTER.run(pixels, size=3, mode="constant", cval=0).view(bool)
+
+    def clear(begin: int, end: int) -> None:
+        edges[begin:end] *= inside[begin:end]
+
+    in_bands(clear, len(edges), edges.size)
 
 
 def _magnitude(name: str) -> Callable[..., np.ndarray]:
@@ -100,7 +123,7 @@ def _magnitude(name: str) -> Callable[..., np.ndarray]:
         out: np.ndarray | None = None,
     ) -> np.ndarray:
         """Return the edges' magnitude, or the edges along one axis."""
-        image = contiguous(image)
+        image = as_floats(contiguous(image))
         ndim, dtype = image.ndim, float_dtype(image.dtype)
         axes = _axes(axis, ndim) or []
         taps = [_taps(name, ndim, a) for a in axes]
@@ -108,11 +131,7 @@ def _magnitude(name: str) -> Callable[..., np.ndarray]:
         reach = integers([0 if n < 3 - ndim else radius for n in range(3) for _ in range(2)])
         divisor = float(np.sqrt(ndim, dtype=dtype)) if len(axes) > 1 else 0.0
         target = np.empty(image.shape, dtype) if out is None else out
-        call(
-            "edges",
-            image,
-            type_code(image.dtype),
-            target,
+        numbers = (
             volume_sizes(image),
             reach,
             float_scale(image.dtype),
@@ -124,6 +143,13 @@ def _magnitude(name: str) -> Callable[..., np.ndarray]:
             MODES[mode],
             float(cval),
         )
+
+        def edges_of_band(band: np.ndarray) -> None:
+            call("edges", image, type_code(image.dtype), target, *numbers, band)
+
+        filter_bands(edges_of_band, image)
+        if mask is not None:
+            _clear_outside(target, mask)
         return target
 
     return run
@@ -135,7 +161,7 @@ def _along(name: str, axis: int) -> Kernel:
 
     def run(image: np.ndarray, mask: Any = None) -> np.ndarray:
         """Return the edges along the axis."""
-        return edges(image, axis=axis)
+        return edges(image, mask, axis=axis)
 
     def exact(image: np.ndarray, mask: Any = None) -> bool:
         return image.ndim == 2 and _exact(image, mask)

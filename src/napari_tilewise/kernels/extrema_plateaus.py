@@ -19,6 +19,18 @@ from napari_tilewise.kernels.library import call
 from napari_tilewise.kernels.threads import in_bands
 
 
+def _connectivity_of(footprint: Any, connectivity: int | None, ndim: int) -> int | None:
+    """Return the connectivity that a footprint stands for, or that is given; None: another."""
+    if footprint is None:
+        fine = connectivity is None or connectivity in range(1, ndim + 1)
+        return (connectivity or ndim) if fine else None
+    footprint = np.asarray(footprint).astype(bool)
+    for number in range(1, ndim + 1):
+        if np.array_equal(footprint, ndi.generate_binary_structure(ndim, number)):
+            return number
+    return None
+
+
 def _exact_for_maxima(
     image: np.ndarray,
     *,
@@ -29,19 +41,24 @@ def _exact_for_maxima(
 ) -> bool:
     return (
         image.dtype in ORDERED
-        and image.dtype != np.bool_
         and 1 <= image.ndim <= 3
         and image.size > 0
-        and footprint is None
-        and (connectivity is None or connectivity in range(1, image.ndim + 1))
+        and _connectivity_of(footprint, connectivity, image.ndim) is not None
         and (allow_borders or min(image.shape) >= 3)
         and not has_nan(image)
     )
 
 
-def _smallest(image: np.ndarray) -> float:
+def _ends(image: np.ndarray) -> tuple[float, float]:
+    """Return the smallest and the largest pixel."""
     pixels = image.ravel()
-    return float(min(in_bands(lambda begin, end: pixels[begin:end].min(), image.size, image.size)))
+
+    def ends(begin: int, end: int) -> tuple[float, float]:
+        part = pixels[begin:end]
+        return float(part.min()), float(part.max())
+
+    parts = in_bands(ends, image.size, image.size)
+    return min(low for low, _ in parts), max(high for _, high in parts)
 
 
 def local_maxima(
@@ -60,15 +77,21 @@ def local_maxima(
         As there.
     """
     image = as_grey(contiguous(image))
+    low, high = _ends(image)
+    if low == high:  # nothing is higher than its neighbours
+        result = np.zeros(image.shape, bool)
+        return np.nonzero(result) if indices else result
     result = np.empty(image.shape, bool)
-    neighbours = ndi.generate_binary_structure(image.ndim, connectivity or image.ndim)
+    number = _connectivity_of(footprint, connectivity, image.ndim) or image.ndim
+    neighbours = ndi.generate_binary_structure(image.ndim, number)
     neighbours[(1,) * image.ndim] = False
     window = FootprintWindow.of(neighbours)
     code, sizes = type_code(image.dtype), volume_sizes(image)
-    steps = window.offsets, len(window.offsets), _smallest(image)
+    steps = window.offsets, len(window.offsets), low
 
     def judge_band(band: np.ndarray) -> None:
-        call("peaks", image, code, result, sizes, window.reach, *steps, int(allow_borders), band)
+        ends = *steps, high, int(allow_borders), band
+        call("peaks", image, code, result, sizes, window.reach, *ends)
 
     filter_bands(judge_band, image)
     call("plateaus", image, code, result, sizes, *steps)
@@ -92,7 +115,11 @@ def local_minima(
     """
     inverted = -image if image.dtype.kind == "f" else ~image
     return local_maxima(
-        inverted, connectivity=connectivity, indices=indices, allow_borders=allow_borders
+        inverted,
+        footprint=footprint,
+        connectivity=connectivity,
+        indices=indices,
+        allow_borders=allow_borders,
     )
 
 

@@ -186,7 +186,7 @@ def _exact_for_label(
 ) -> bool:
     dtype = label_image.dtype
     if dtype == np.bool_:
-        claimed = background in (None, 0, 1)
+        claimed = background is None or isinstance(background, int | np.integer)
     else:
         claimed = dtype in TYPES and dtype.kind in "iu" and dtype != np.uint64
         claimed = claimed and (background is None or isinstance(background, int | np.integer))
@@ -219,6 +219,8 @@ def label(
     label_image, background, return_num, connectivity
         As there.
     """
+    if label_image.dtype == np.bool_ and background != 1:
+        background = 0  # whatever it is: the function only looks for 1
     if _is_noise(label_image):
         labels, count = _labels_of_pixels(label_image, connectivity, int(background or 0))
         return (labels, count) if return_num else labels
@@ -367,6 +369,8 @@ def remove_small_objects(
     ar, min_size, connectivity, max_size, out
         As in `skimage.morphology.remove_small_objects`.
     """
+    if max_size == 0 and out is None:
+        return ar.copy()
     if ar.dtype != np.bool_:
         return _without_small_labels(ar, max_size)
     runs = RunLists(ar, connectivity)
@@ -393,8 +397,11 @@ def _without_small_labels(labels: np.ndarray, max_size: float) -> np.ndarray:
             float(max_size),
             levels,
         )
-    # Of a single label the function warns.
-    return result if levels[0] > 2 else morphology.remove_small_objects(labels, max_size=max_size)
+    if levels[0] == 0:
+        return np.asarray(morphology.remove_small_objects(labels, max_size=max_size))
+    if levels[0] == 2:  # of a single label the function warns
+        morphology.remove_small_objects(np.ones(1, labels.dtype), max_size=max_size)
+    return result
 
 
 def remove_small_holes(

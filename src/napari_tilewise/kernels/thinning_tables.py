@@ -156,7 +156,7 @@ def _is_zhang(image: np.ndarray, method: str | None) -> bool:
 def _exact(image: np.ndarray, *, method: str | None = None) -> bool:
     axes = (2,) if _is_zhang(image, method) else (2, 3)
     return (
-        image.dtype == np.bool_
+        image.dtype.kind in "buif"
         and image.ndim in axes
         and image.size > 0
         and method in (None, "zhang", "lee")
@@ -171,13 +171,13 @@ def skeletonize(image: np.ndarray, *, method: str | None = None) -> np.ndarray:
     image, method
         As there.
     """
+    mask = contiguous(image.astype(bool, copy=False))
     if not _is_zhang(image, method):
-        mask = contiguous(image)
         result = np.empty(mask.shape, bool)
         planes = 1 if mask.ndim == 2 else mask.shape[0]
         call("thin_simple", mask, result, planes, *mask.shape[-2:])
         return result
-    return thinned(image, zhang_tables(), _CLOCKWISE)
+    return thinned(mask, zhang_tables(), _CLOCKWISE)
 
 
 SKELETONIZE = Kernel("skimage.morphology.skeletonize", _exact, skeletonize)

@@ -69,6 +69,11 @@ def several_threads(count: int) -> Iterator[None]:
         _COUNT.reset(token)
 
 
+def several() -> int:
+    """Return how many threads a kernel may use."""
+    return _COUNT.get()
+
+
 def run_parts(parts: Sequence[Callable[[], T]]) -> list[T]:
     """Return what each part returns: one after the other, or at once where there are threads.
 

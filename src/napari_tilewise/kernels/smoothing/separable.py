@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
+from skimage.util import img_as_float
 
 from napari_tilewise.kernels.arrays import (
     GREY,
@@ -19,6 +20,7 @@ from napari_tilewise.kernels.arrays import (
 )
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import call, rounds_alike
+from napari_tilewise.kernels.threads import in_bands, several
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +28,12 @@ if TYPE_CHECKING:
 _EPSILON = np.finfo(np.float64).eps
 _LONGEST = 4096
 """Largest radius; beyond it a ring of rows leaves every cache."""
+_SEVERAL = 2**17
+"""Pixels that are worth more than one thread."""
+_WIDE = 4096
+"""Longest rows that wrap around and are correlated with the columns in one sweep."""
+_PIECE = 2**15
+"""Pixels that stay in the cache."""
 
 
 def symmetry(weights: np.ndarray) -> int:
@@ -114,23 +122,85 @@ def correlate_axes(
     target = result_array(image.shape, dtype, out)
     if np.may_share_memory(image, target):
         target = np.empty(image.shape, dtype)
-    present = [w for w in weights if w is not None]
-    call(
-        "correlate",
-        image,
-        type_code(image.dtype),
-        target,
-        type_code(dtype),
-        image.ndim,
-        integers(image.shape),
-        float(scale),
-        integers([-1 if w is None else len(w) // 2 for w in weights]),
-        integers([0 if w is None else symmetry(w) for w in weights]),
-        np.concatenate([*present, np.zeros(1)]),
-        MODES[border.mode],
-        float(border.cval),
-    )
+    lines = _Lines(weights, border)
+    axes = [axis for axis, present in enumerate(weights) if present is not None]
+    if not axes or image.size < _SEVERAL or several() < 2 or image.ndim < 2:
+        lines.run(image, target, scale)
+    elif axes[0] > 0:
+        _by_planes(lines, image, target, scale)
+    elif axes == [0, 1] == list(range(image.ndim)) and not lines.is_wide(image):
+        _by_parts(lines, image, target, scale, len(image))
+    else:
+        _by_parts(lines.along(axes[:1]), image, target, scale, image[0].size)
+        if axes[1:]:
+            _by_planes(lines.along(axes[1:]), target, target, 1.0)
     return delivered(target, out)
+
+
+class _Lines(NamedTuple):
+    """What is correlated along the axes."""
+
+    weights: Sequence[np.ndarray | None]
+    border: BorderMode
+
+    def along(self, axes: Sequence[int]) -> _Lines:
+        """Return the same along some of the axes only."""
+        chosen = [w if axis in axes else None for axis, w in enumerate(self.weights)]
+        return self._replace(weights=chosen)
+
+    def is_wide(self, image: np.ndarray) -> bool:
+        """Return whether rows wrap around that the library does not go through in one sweep."""
+        return MODES[self.border.mode] == MODES["wrap"] and image.shape[-1] > _WIDE
+
+    def run(
+        self,
+        image: np.ndarray,
+        target: np.ndarray,
+        scale: float,
+        begin: int = 0,
+        end: int = -1,
+    ) -> None:
+        """Correlate an image, or a part of what its only step goes through."""
+        present = [w for w in self.weights if w is not None]
+        call(
+            "correlate",
+            image,
+            type_code(image.dtype),
+            target,
+            type_code(target.dtype),
+            image.ndim,
+            integers(image.shape),
+            float(scale),
+            integers([-1 if w is None else len(w) // 2 for w in self.weights]),
+            integers([0 if w is None else symmetry(w) for w in self.weights]),
+            np.concatenate([*present, np.zeros(1)]),
+            MODES[self.border.mode],
+            float(self.border.cval),
+            begin,
+            end,
+        )
+
+
+def _by_parts(
+    lines: _Lines, image: np.ndarray, target: np.ndarray, scale: float, length: int
+) -> None:
+    """Let threads share the rows of an image, or what lies side by side along the first axis."""
+    in_bands(lambda begin, end: lines.run(image, target, scale, begin, end), length, image.size)
+
+
+def _by_planes(lines: _Lines, image: np.ndarray, target: np.ndarray, scale: float) -> None:
+    """Let threads share the planes of an image, none of which another needs."""
+    step = max(1, _PIECE // image[0].size)
+
+    def run(begin: int, end: int) -> None:
+        if image is not target:
+            lines.run(image[begin:end], target[begin:end], scale)
+            return
+        for first in range(begin, end, step):  # a copy that stays in the cache
+            part = target[first : min(first + step, end)]
+            lines.run(part.copy(), part, scale)
+
+    in_bands(run, len(image), image.size)
 
 
 def float_dtype(dtype: np.dtype) -> np.dtype:
@@ -155,6 +225,43 @@ def float_scale(dtype: np.dtype) -> float:
     if dtype.kind != "u":
         return 1.0
     return 1.0 / int(np.iinfo(dtype).max)
+
+
+def as_floats(
+    image: np.ndarray, preserve_range: bool = False, unchanged: Sequence[np.dtype] = GREY
+) -> np.ndarray:
+    """Return the image, in double precision unless its data type stays.
+
+    Parameters
+    ----------
+    image
+        Of one of the types of `GREY`, of booleans or other integers.
+    preserve_range
+        Whether numbers stay what they are; else as `skimage.util.img_as_float` scales them.
+    unchanged
+        The data types that stay: by default those that the library knows.
+    """
+    if image.dtype in unchanged:
+        return image
+    result = np.empty(image.shape)
+
+    def convert(begin: int, end: int) -> None:
+        part = image[begin:end]
+        result[begin:end] = part if preserve_range else img_as_float(part)
+
+    in_bands(convert, len(image), image.size)
+    return result
+
+
+def is_number(dtype: np.dtype) -> bool:
+    """Return whether `as_floats` takes images of a data type.
+
+    Parameters
+    ----------
+    dtype
+        Of the image.
+    """
+    return dtype in GREY or dtype.kind in "bui"
 
 
 def _per_axis(sigma: Any, ndim: int, channel_axis: int | None) -> list[float] | None:
@@ -183,7 +290,7 @@ def _exact_for_gaussian(
     channel_axis: int | None = None,
     out: np.ndarray | None = None,
 ) -> bool:
-    if image.dtype not in GREY or not image.size or not 1 <= image.ndim <= 5:
+    if not is_number(image.dtype) or not image.size or not 1 <= image.ndim <= 5:
         return False
     if mode not in MODES or not np.isreal(cval) or not rounds_alike():
         return False
@@ -215,6 +322,7 @@ def gaussian(
     if sigmas is None:
         raise ValueError(f"sigma={sigma!r} does not suit an image of shape {image.shape}.")
     weights = [gaussian_weights(s, 0, truncate) if s > 1e-15 else None for s in sigmas]
+    image = as_floats(image, preserve_range)
     return correlate_axes(
         image,
         weights,

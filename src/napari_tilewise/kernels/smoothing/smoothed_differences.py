@@ -8,18 +8,20 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from skimage.util import img_as_float
 
-from napari_tilewise.kernels.arrays import GREY
+from napari_tilewise.kernels.arrays import contiguous
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.rank_windows import MEDIAN
 from napari_tilewise.kernels.smoothing.separable import (
     GAUSSIAN,
     BorderMode,
+    as_floats,
     correlate_axes,
     float_dtype,
     gaussian_weights,
+    is_number,
 )
+from napari_tilewise.kernels.threads import in_bands, in_pieces
 
 _FLOATS = (np.dtype("f4"), np.dtype("f8"))
 
@@ -51,12 +53,19 @@ def unsharp_mask_single_channel(
     vrange
         Lowest and highest value of the result, or None.
     """
+    image = contiguous(image)
     result: np.ndarray = GAUSSIAN.run(image, sigma=radius, mode="reflect")
-    np.subtract(image, result, out=result)
-    result *= amount
-    np.add(image, result, out=result)
-    if vrange is not None:
-        np.clip(result, vrange[0], vrange[1], out=result)
+    pixels, sharpened = image.ravel(), result.ravel()
+
+    def sharpen(piece: slice) -> None:
+        part = sharpened[piece]
+        np.subtract(pixels[piece], part, out=part)
+        part *= amount
+        np.add(pixels[piece], part, out=part)
+        if vrange is not None:
+            np.clip(part, vrange[0], vrange[1], out=part)
+
+    in_pieces(sharpen, image.size)
     return result
 
 
@@ -76,7 +85,7 @@ def _exact_for_sharpening(
     channel_axis: int | None = None,
 ) -> bool:
     return (
-        image.dtype in GREY
+        is_number(image.dtype)
         and channel_axis is None
         and type(amount) in (int, float)
         and GAUSSIAN.exact_for(image, sigma=radius, mode="reflect")
@@ -98,12 +107,12 @@ def unsharp_mask(
     image, radius, amount, preserve_range, channel_axis
         As there.
     """
+    image = as_floats(image, preserve_range, _FLOATS)
     if preserve_range:
-        image = image.astype(float_dtype(image.dtype), copy=False)
         return unsharp_mask_single_channel(image, radius, amount, None)
-    image = img_as_float(image)
-    lowest = -1.0 if np.any(image < 0) else 0.0
-    return unsharp_mask_single_channel(image, radius, amount, [lowest, 1.0])
+    is_low = in_bands(lambda *rows: bool((image[slice(*rows)] < 0).any()), len(image), image.size)
+    vrange = [-1.0 if any(is_low) else 0.0, 1.0]
+    return unsharp_mask_single_channel(image, radius, amount, vrange)
 
 
 SHARPEN = Kernel("skimage.filters.unsharp_mask", _exact_for_sharpening, unsharp_mask)
@@ -196,7 +205,7 @@ def _exact_for_threshold(
     param: Any = None,
     cval: float = 0,
 ) -> bool:
-    if image.dtype not in GREY or type(offset) not in (int, float):
+    if not is_number(image.dtype) or type(offset) not in (int, float):
         return False
     if method == "median":
         sizes = _block(block_size, image.ndim)
@@ -233,6 +242,7 @@ def threshold_local(
     sigmas = np.broadcast_to(np.asarray(sigma, float), image.ndim).tolist()
     weights = [gaussian_weights(s, 0, 4.0) if s > 1e-15 else None for s in sigmas]
     # Integers are taken as they are: no scale to [0, 1].
+    image = as_floats(image, preserve_range=True)
     result = correlate_axes(image, weights, float_dtype(image.dtype), BorderMode(mode, cval))
     result -= offset
     return result

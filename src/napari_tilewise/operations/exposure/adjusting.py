@@ -190,7 +190,12 @@ OPERATIONS = (
             memory=5.0,
             numbers=counted_levels,
             largest_region=bins_of,
-            at_once=AtOnce(function=2**16, counted=True, when=lambda call: call.dtype.kind == "b"),
+            at_once=AtOnce(
+                function=2**16,
+                kernel=2**24,
+                counted=True,
+                when=lambda call: call.dtype.kind == "b",
+            ),
         ),
     ),
     Operation(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial, reduce
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,6 +65,8 @@ HIGHEST = "scipy.ndimage.maximum_filter"
 """The function that finds the largest pixel of each neighbourhood."""
 
 
+SMALL = 2**14
+"""Pixels that the function takes in the time that its passes need for one tile."""
 BORDER_WIDTH = Number(minimum=0, integer=True, per_axis=True, length=True)
 
 
@@ -275,6 +278,11 @@ def _check(call: Call) -> None:
         )
 
 
+def _takes_whole(call: Call) -> bool:
+    """Return whether tiles cannot pay: the function looks at each label's box on its own."""
+    return call["labels"] is not None or prod(call.shape) <= SMALL
+
+
 def _operation(
     name: str,
     family: families.Family,
@@ -303,7 +311,11 @@ def _operation(
         plan_of=plan_of,
         limits=Limits(dtypes="uif", check=_check),
         adapter=Adapter(kernels=(HIGHEST,)),
-        cost=Cost(numbers=OnDisk(ORDERING + 16), memory=6.0, at_once=AtOnce(function=2**14)),
+        cost=Cost(
+            numbers=OnDisk(ORDERING + 16),
+            memory=6.0,
+            at_once=AtOnce(function=2**21, when=_takes_whole),
+        ),
         note=note,
     )
 

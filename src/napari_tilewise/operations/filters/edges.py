@@ -15,6 +15,7 @@ from napari_tilewise.operations.shared.common import BORDER, CVAL, as_float
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.adapter import DIRECT
 from napari_tilewise.operations.spec.operation import (
+    WIDENED_IN_BANDS,
     Adapter,
     AtOnce,
     Block,
@@ -72,7 +73,7 @@ def _edge(name: str, radius: int = 1) -> Operation:
         plan_of=_plan,
         limits=Limits(check=_check_axes),
         adapter=Adapter(kernels=(f"skimage.filters.{name}",)),
-        cost=Cost(memory=6.0, at_once=AtOnce(function=2**16)),
+        cost=Cost(memory=6.0, at_once=WIDENED_IN_BANDS._replace(function=2**16)),
     )
 
 
@@ -87,7 +88,7 @@ def _directed(name: str, radius: int = 1, *, adapter: Adapter = DIRECT) -> Opera
         result=ResultSpec(dtype=as_float),
         limits=Limits(ndim=(2, 2)),
         adapter=adapter,
-        cost=Cost(memory=6.0),
+        cost=Cost(memory=6.0, at_once=WIDENED_IN_BANDS),
     )
 
 

@@ -21,7 +21,7 @@ from napari_tilewise.operations.shared.common import (
 )
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
-    SMALL_WHOLE,
+    WIDENED_IN_BANDS,
     Accuracy,
     Adapter,
     AsStep,
@@ -163,7 +163,11 @@ OPERATIONS = (
         constraints=(Constraint(names=("mode",), satisfy=_mirrored_once),),
         limits=Limits(check=_check_local),
         step=AsStep(apply=above, text=ABOVE),
-        cost=Cost(memory=5.0, largest_region=_window_pixels, at_once=SMALL_WHOLE),
+        cost=Cost(
+            memory=5.0,
+            largest_region=_window_pixels,
+            at_once=WIDENED_IN_BANDS._replace(function=2**16, finite=True),
+        ),
     ),
     _window("niblack"),
     _window("sauvola", r=Number(minimum=0, exclusive=True, usual=(0.1, 2), optional=True)),

@@ -33,9 +33,9 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     IN_BANDS,
+    WIDENED_IN_BANDS,
     Accuracy,
     Adapter,
-    AtOnce,
     Block,
     Call,
     Cost,
@@ -208,7 +208,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_gaussian_halo, border="mode"),
         result=ResultSpec(dtype=as_float),
         adapter=Adapter(kernels=("skimage.filters.gaussian",)),
-        cost=Cost(memory=3.5, largest_region=kernel_length),
+        cost=Cost(memory=3.5, largest_region=kernel_length, at_once=WIDENED_IN_BANDS),
     ),
     Operation(
         name="filters.difference_of_gaussians",
@@ -228,7 +228,7 @@ OPERATIONS = (
         result=ResultSpec(dtype=as_float),
         limits=Limits(check=_check_dog),
         adapter=Adapter(kernels=("skimage.filters.difference_of_gaussians",)),
-        cost=Cost(memory=6.0, largest_region=kernel_length),
+        cost=Cost(memory=6.0, largest_region=kernel_length, at_once=WIDENED_IN_BANDS),
     ),
     Operation(
         name="filters.unsharp_mask",
@@ -245,7 +245,11 @@ OPERATIONS = (
         plan_of=_unsharp_plan,
         adapter=Adapter(kernels=("skimage.filters.unsharp_mask", SHARPENING)),
         accuracy=Accuracy(deviations=(UNWRITTEN_ROWS,)),
-        cost=Cost(memory=6.0, largest_region=kernel_length, at_once=AtOnce(function=2**18)),
+        cost=Cost(
+            memory=6.0,
+            largest_region=kernel_length,
+            at_once=WIDENED_IN_BANDS._replace(function=2**18),
+        ),
     ),
     Operation(
         name="filters.median",

@@ -284,6 +284,8 @@ SMALL_WHOLE = AtOnce(function=2**16, finite=True)
 """Of functions whose plans refuse nothing but NaN and infinity, and need more time for one tile."""
 IN_BANDS = AtOnce(kernel=2**26, copies=4)
 """Of kernels that go through an image by bands, each in memory that the next one uses again."""
+WIDENED_IN_BANDS = AtOnce(kernel=2**26)
+"""Of those whose result, and an image in between, are of floating-point numbers."""
 
 
 class Trial(NamedTuple):

@@ -248,9 +248,18 @@ def _channel(call: Call) -> int | None:
     return call.ndim if _untiled_lengths(call) is not None else None
 
 
+FEW_SAMPLES = 2**18
+"""Pixels of a result that the function samples in the time that handing out tiles takes."""
+
+
 def _takes_whole(call: Call) -> bool:
-    """Return whether tiles cannot pay: splines of every tile begin far outside of it."""
-    return order_of(call) > 1 or prod(call.shape) <= SMALL
+    """Return whether tiles cannot pay: splines of every tile begin far outside of it.
+
+    Nor do they where few pixels are sampled of many, and none is smoothed.
+    """
+    if order_of(call) > 1 or prod(call.shape) <= SMALL:
+        return True
+    return not _smooths(call) and prod(_image_shape(call)) <= FEW_SAMPLES
 
 
 def _operation(
