@@ -12,12 +12,13 @@ import threading
 import warnings
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import psutil
 from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
+from napari_tilewise.batches.task_groups import TaskGroups, run_group_in_worker
 from napari_tilewise.batches.tasks import (
     FAILED,
     ItemOutcome,
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from napari_tilewise.engine.control import Control
+
+T = TypeVar("T")
+Outcomes = TypeVar("Outcomes")
 
 SERIAL, THREADING, LOKY, DASK, AUTO = "serial", "threading", "loky", "dask", "auto"
 BACKENDS = (AUTO, SERIAL, THREADING, LOKY, DASK)
@@ -96,7 +100,7 @@ class TaskSupply:
 
 
 def outcomes(backend: str, n_jobs: int, supply: TaskSupply) -> Iterator[ItemOutcome]:
-    """Yield the outcomes of tasks as they finish.
+    """Yield the outcomes of tasks as they finish; some that were taken may have none.
 
     Parameters
     ----------
@@ -123,16 +127,17 @@ def outcomes(backend: str, n_jobs: int, supply: TaskSupply) -> Iterator[ItemOutc
 
 
 def _parallel(
-    function: Callable[[ItemTask], ItemOutcome], supply: TaskSupply, **options: Any
-) -> Iterator[ItemOutcome]:
-    # One task at a time: a lost worker costs known tasks, and a cancel does not wait for many.
+    function: Callable[[T], Outcomes], tasks: Iterator[T], **options: Any
+) -> Iterator[Outcomes]:
+    # One at a time: a lost worker costs known tasks, and a cancel does not wait for many.
     dispatch = {"return_as": "generator_unordered", "batch_size": 1, "pre_dispatch": "1.5*n_jobs"}
     pool = Parallel(**dispatch, **options)
-    yield from pool(delayed(function)(task) for task in supply)
+    yield from pool(delayed(function)(task) for task in tasks)
 
 
 def _in_processes(supply: TaskSupply, n_jobs: int) -> Iterator[ItemOutcome]:
     """Yield the outcomes of tasks in loky's processes, any of which may end at any time."""
+    groups = TaskGroups(supply)
     with ExitStack() as stack:
         single: _SingleProcess | None = None
         while True:
@@ -141,9 +146,10 @@ def _in_processes(supply: TaskSupply, n_jobs: int) -> Iterator[ItemOutcome]:
                     ends = {"initializer": subprocesses.end_with, "initargs": (os.getpid(),)}
                     options = {"n_jobs": n_jobs, "backend": LOKY, **ends}
                     _worked.clear()
-                    for outcome in _parallel(run_task_in_worker, supply, **options):
-                        _worked.add(outcome.process)
-                        yield outcome
+                    for finished in _parallel(run_group_in_worker, groups, **options):
+                        groups.note(finished)
+                        _worked.update(outcome.process for outcome in finished)
+                        yield from finished
                 return
             except BrokenProcessPool:
                 single = single or stack.enter_context(_SingleProcess())

@@ -23,7 +23,7 @@ from napari_tilewise.engine.system.pool import single_threaded_libraries, wait_w
 from napari_tilewise.engine.system.resident import resident
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from napari_tilewise.engine.control import Control
 
@@ -80,11 +80,15 @@ class _Scheduler:
         self.control = control
         self.on_start = on_start
         self.postponed: list[ItemTask] = []
+        self.unstarted: list[ItemTask] = []
+        """Tasks of a leg that no process came to."""
         self.process = resident()
         self.limit = resources.memory or self.process + available_memory() // 2
 
-    def _has_more(self, queue: Collection[ItemTask]) -> bool:
+    def _has_more(self, queue: deque[ItemTask]) -> bool:
         """Return whether there is a task to start, after any pause."""
+        queue.extend(self.unstarted)
+        self.unstarted.clear()
         if queue:
             wait_while(lambda: self.control.is_paused, self.control.cancel)
         return bool(queue) and not self.control.is_cancelled
@@ -120,6 +124,7 @@ class _Scheduler:
                     self.postponed.append(task)
                 else:
                     yield outcome
+        self.unstarted.extend(running.values())
 
     def _resources(self, mode: str) -> ItemResources:
         if mode == TILED:
