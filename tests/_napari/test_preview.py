@@ -248,6 +248,26 @@ def test_painted_pixels_are_noticed(source, panel, shown, qtbot):
     assert (panel.preview.shown.layer.data != before).any()
 
 
+def test_undone_and_redone_strokes_are_noticed(viewer, panel, shown, qtbot):
+    """napari has no event of them."""
+    labels = viewer.add_labels(np.zeros((60, 80), np.int32), name="painted")
+    layer = shown("measure.label")
+    stroke = (slice(20, 30), slice(20, 30))
+
+    def seen():
+        settle(panel, qtbot)
+        return bool(np.any(panel.preview.shown.layer.data))
+
+    labels.data_setitem(np.nonzero(np.pad(np.ones((10, 10)), 20)), 3)
+    assert seen()
+    labels.undo()
+    assert not np.any(labels.data[stroke])
+    assert not seen()
+    labels.redo()
+    assert seen()
+    assert layer in viewer.layers
+
+
 def test_it_is_remembered(viewer, source, panel, shown):
     from napari_tilewise._napari.operations_panel.operations_panel import OperationsPanel
 

@@ -358,6 +358,24 @@ def test_painting_on_the_source_is_seen(viewer, recipes, run, update):
     update()
     np.testing.assert_array_equal(made.data, ski.measure.label(mask.data))
     assert not recipes.heading.warning.isVisible()
+    mask.undo()
+    viewer.layers.selection.active = None
+    viewer.layers.selection.active = made
+    assert "'mask' changed after this layer was computed" in recipes.heading.warning.text()
+    update()
+    np.testing.assert_array_equal(made.data, ski.measure.label(mask.data))
+
+
+def test_steps_become_narrower_with_the_panel(chain, recipes, qtbot):
+    """Else what a step gives, at the end of its row, is cut off."""
+    steps = recipes.list
+    rows = [steps.itemWidget(steps.item(number)) for number in range(4)]
+    steps.setParent(None)
+    qtbot.addWidget(steps)
+    steps.show()
+    for width in (600, 300, 450, 280):
+        steps.resize(width, 200)
+        qtbot.waitUntil(lambda: {row.width() for row in rows} == {steps.viewport().width()})
 
 
 def test_pixels_changed_in_place_are_seen(viewer, recipes, run, update):

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary, WeakSet, ref
 
 import zarr
 
+from napari_tilewise._napari.layers.pixel_changes import PixelChanges
 from napari_tilewise._napari.widgets import wording
 from napari_tilewise._napari.widgets.panel_titles import PLUGIN
 from napari_tilewise.errors import TilewiseError
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from napari_tilewise.types import Value
 
 _edits: WeakKeyDictionary[Layer, int] = WeakKeyDictionary()
-_watched: WeakSet[Layer] = WeakSet()
+_watched: WeakKeyDictionary[Layer, PixelChanges] = WeakKeyDictionary()
 _updating: WeakSet[Layer] = WeakSet()
 
 
@@ -316,12 +317,8 @@ def watch(layer: Layer) -> None:
     layer
         Any layer.
     """
-    if layer in _watched:
-        return
-    _watched.add(layer)
-    layer.events.data.connect(_changed)
-    if "paint" in layer.events.emitters:
-        layer.events.paint.connect(_changed)
+    if layer not in _watched:
+        _watched[layer] = PixelChanges(layer, _changed)
 
 
 @contextmanager

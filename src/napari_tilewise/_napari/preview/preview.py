@@ -12,6 +12,7 @@ from qtpy.QtCore import QCoreApplication, QEvent, QObject, QTimer
 from napari_tilewise._napari.jobs.latest_worker import LatestWorker
 from napari_tilewise._napari.jobs.running import LatestProgress
 from napari_tilewise._napari.layers import snapshot
+from napari_tilewise._napari.layers.pixel_changes import PixelChanges
 from napari_tilewise._napari.layers.snapshot import displayed_axes
 from napari_tilewise._napari.preview.bar import PreviewBar
 from napari_tilewise._napari.preview.before_after import HeldKey, SplitLine, right_of
@@ -82,6 +83,7 @@ class Preview(QObject):
         self._held = HeldKey(viewer, self.shown.hide)
         self._last: tuple[PreviewSource, PreviewRequest, PreviewResult] | None = None
         self._watched: Layer | None = None
+        self._changes: PixelChanges | None = None
         self._gathering: Any = None
         self._is_following = self._is_paused = False
         self._acts = {QEvent.Type.Show: self.resume, QEvent.Type.Hide: self.pause}
@@ -216,11 +218,10 @@ class Preview(QObject):
         """Notice when the pixels of the source change."""
         if layer is self._watched:
             return
-        for watched, act in ((self._watched, "disconnect"), (layer, "connect")):
-            if isinstance(watched, Image | Labels):
-                for name in ("data", "labels_update", "paint"):
-                    if name in watched.events.emitters:
-                        getattr(watched.events[name], act)(self._changed)
+        if self._changes is not None:
+            self._changes.stop()
+        is_image = isinstance(layer, Image | Labels)
+        self._changes = PixelChanges(layer, self._changed) if is_image else None
         self._watched = layer
 
     def _changed(self, event: object = None) -> None:

@@ -83,6 +83,7 @@ class StepList(QListWidget):
             self.setItemWidget(item, row)
         self.setCurrentRow(selected)
         self._fit(len(draft.steps))
+        self._fit_rows()
         self.blockSignals(False)
 
     @property
@@ -95,9 +96,17 @@ class StepList(QListWidget):
         self.setMaximumHeight(rows * self._row_height + 6)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
-        """Keep the selected step visible."""
+        """Keep the selected step visible, and all of each row."""
         super().resizeEvent(event)
+        self._fit_rows()
         QTimer.singleShot(0, self._show_selected)  # after the rows are laid out
+
+    def _fit_rows(self) -> None:
+        """Make rows as wide as the list; Qt itself only widens them."""
+        for number in range(self.count()):
+            row, view = self.itemWidget(self.item(number)), self.viewport()
+            if row is not None and view is not None:
+                row.setFixedWidth(view.width())
 
     def _show_selected(self) -> None:
         self.scrollToItem(self.currentItem())

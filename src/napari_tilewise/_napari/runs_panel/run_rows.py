@@ -30,6 +30,8 @@ STATES = {
     RunState.NOT_RESUMABLE: Status.NOT_RESUMABLE,
 }
 
+IN_ANOTHER = "This run belongs to another process: pause or cancel it there."
+
 MemoryOf: TypeAlias = "Callable[[int | None], int | None]"
 """Returns the resident memory of a process by its id, or of this process for None."""
 
@@ -156,7 +158,7 @@ def _unfinished_row(run: UnfinishedRun, memory_of: MemoryOf) -> RunRow:
     state = STATES[run.state]
     alive = run.state is RunState.RUNNING and run.entry.process is not None
     now = memory_of(run.entry.process) if alive else None
-    note = run.reason or ("in another process" if alive else "")
+    note = run.reason or (IN_ANOTHER if alive else "")
     unit = "items" if run.is_batch else "tiles"
     return RunRow(
         run.progress.task, state, run.progress.done, run.progress.total, unit,
