@@ -60,6 +60,28 @@ def results_of_one_tile(
     return tuple(_result(blocks, *pair) for pair in zip(finals, parts, strict=True))
 
 
+def image_of_one_tile(
+    call: Call, pixels: Array, images: Mapping[str, Array], part: Part
+) -> tuple[Array, Value] | None:
+    """Return the image that an operation makes, and the number that its passes tell of it.
+
+    Parameters
+    ----------
+    call, pixels, images
+        See `results_of_one_tile`.
+    part
+        What the result is: the only one, an image.
+    """
+    sources = {name: ArraySource(image) for name, image in images.items()}
+    grid = Grid(call.spatial_shape, call.spatial_shape)
+    blocks = Blocks(call, ArraySource(pixels), sources, grid)
+    final = _final(blocks, pixels)
+    if not isinstance(final, Tiles):
+        return None
+    image = _result(blocks, final, part)
+    return image.astype(part.dtype, copy=False), final.scalar
+
+
 def _plan(call: Call, pixels: Array) -> Plan:
     """Return the passes: the whole image's, where it may need to be computed whole anyway.
 

@@ -187,9 +187,18 @@ class Pipeline:
         They are called by the step's name, or its operation's with the step's number. To be asked
         after the run: what was not gathered yet is gathered now.
         """
+        return self.by_name({number: stack.recorded() for number, stack in self.stacks.items()})
+
+    def by_name(self, numbers: Mapping[int, Any]) -> dict[str, Any]:
+        """Return the numbers that steps found, under the names that a record has for them.
+
+        Parameters
+        ----------
+        numbers
+            A number, several by name or None, by the step's number.
+        """
         values: dict[str, Any] = {}
-        for number, stack in self.stacks.items():
-            value = stack.recorded()
+        for number, value in numbers.items():
             step = self.recipe.steps[number]
             name = record_name(step.name, step.operation, number)
             if isinstance(value, Mapping):

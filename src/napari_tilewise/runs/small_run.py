@@ -31,6 +31,7 @@ from napari_tilewise.runs.object_count import count_labels, count_rows
 from napari_tilewise.runs.planner import make_plan
 from napari_tilewise.runs.resume import checkpoint_folder, forget, unfinished_output
 from napari_tilewise.runs.run import RunJob
+from napari_tilewise.runs.steps_in_memory import computed_in_memory
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from napari_tilewise.io.writers.create import OutputRequest
     from napari_tilewise.runs.request import RunRequest
     from napari_tilewise.runs.run_plan import RunPlan
+    from napari_tilewise.types import Array
 
 LARGEST = 2**20
 """Pixels of an image that may be of one tile."""
@@ -99,14 +101,18 @@ def run_small(
         if plan is None:
             return None
         pixels = np.asarray(image.data[(slice(None),) * len(image.data.shape)])
-    pipeline = plan.pipeline.on(ArraySource(pixels))
-    plan = replace(plan, image=image, pipeline=pipeline)
+    plan = replace(plan, image=image)
     check_unlocked(checkpoint_folder(output.path))
     if output.overwrite:  # what a process left there that was killed
         _clear(output.path)
     job = SmallRunJob(plan, replace(output, is_small=True), history, guard)
+    small = computed_in_memory(plan.pipeline, pixels) if job.is_image else None
+    if small is not None:
+        path, objects = job.write(small.pixels, scalars(small.values))
+        return SmallResult(path, scalars(small.values), objects)
+    job = replace(job, plan=replace(plan, pipeline=plan.pipeline.on(ArraySource(pixels))))
     path, objects = job.compute()
-    return SmallResult(path, scalars(pipeline.recorded()), objects)
+    return SmallResult(path, scalars(job.plan.pipeline.recorded()), objects)
 
 
 def _clear(destination: Any) -> None:
@@ -151,32 +157,45 @@ def _fits(plan: RunPlan, memory: int | None) -> bool:
 class SmallRunJob(RunJob):
     """A planned run of one tile on pixels in memory."""
 
+    @property
+    def is_image(self) -> bool:
+        """Whether the output is an image."""
+        return self._output.is_image
+
     def compute(self) -> tuple[Path, int | None]:
         """Compute the output, write it, and return its path and its number of objects."""
-        output = self.output
-        kind = self._output
-        history = {**self.history, **output.record_entries}
-        if kind.is_image:
-            return self._write_at_once(history, counts=kind is Output.LABELS)
-        check_value(output.path, kind, overwrite=output.overwrite)
-        path, value = self._write_value(history, None)
-        return path, count_rows(value, kind)
+        output, kind = self.output, self._output
+        if not kind.is_image:
+            check_value(output.path, kind, overwrite=output.overwrite)
+            path, value = self._write_value({**self.history, **output.record_entries}, None)
+            return path, count_rows(value, kind)
+        pipeline, last = self.plan.pipeline, self.plan.last
+        pipeline.warn_of_alpha()
+        for stack in self.plan.stacks:
+            stack.prepare()
+        pixels = last.read(tuple(slice(0, length) for length in last.shape))
+        return self.write(np.ascontiguousarray(pixels), scalars(pipeline.recorded()))
 
-    def _write_at_once(self, history: Metadata, *, counts: bool) -> tuple[Path, int | None]:
-        run_plan, last = self.plan, self.plan.last
+    def write(self, pixels: Array, values: Metadata) -> tuple[Path, int | None]:
+        """Write the image, and return its path and its number of objects.
+
+        Parameters
+        ----------
+        pixels
+            All of them.
+        values
+            The numbers that the steps found.
+        """
+        history = {**self.history, **self.output.record_entries}
         writer = self._writer(history, None)
         try:
-            run_plan.pipeline.warn_of_alpha()
-            for stack in run_plan.stacks:
-                stack.prepare()
-            region = tuple(slice(0, length) for length in last.shape)
-            pixels = np.ascontiguousarray(last.read(region))
-            writer.write(region, pixels)
+            writer.write(tuple(slice(0, length) for length in pixels.shape), pixels)
             for level in range(1, len(writer.pyramid_levels())):
                 for task in writer.pyramid_tasks(level):
                     task()
-            writer.note(values={**history["values"], **scalars(run_plan.pipeline.recorded())})
-            return writer.finish(None), count_labels(pixels) if counts else None
+            writer.note(values={**history["values"], **values})
+            is_labels = self._output is Output.LABELS
+            return writer.finish(None), count_labels(pixels) if is_labels else None
         except BaseException:
             writer.abort()
             raise

@@ -105,7 +105,7 @@ def abandonable(work: Callable[[], T], cancel: threading.Event | None) -> T:
         When `cancel` is set before the work is done.
     """
     job: _Sweep[Any] | None = getattr(_CURRENT, "sweep", None)
-    if cancel is None and job is None and not _is_interruptible():
+    if cancel is None and job is None and not is_interruptible():
         return work()  # nobody can cancel it
     results: list[T] = []
     errors: list[BaseException] = []
@@ -128,7 +128,7 @@ def abandonable(work: Callable[[], T], cancel: threading.Event | None) -> T:
     return results[0]
 
 
-def _is_interruptible() -> bool:
+def is_interruptible() -> bool:
     """Return whether Ctrl-C interrupts this thread: a batch's worker process ignores it."""
     if threading.current_thread() is not threading.main_thread():
         return False

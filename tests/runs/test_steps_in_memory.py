@@ -1,0 +1,119 @@
+"""A small image goes through a recipe in one call per step, with the bits of the pipeline."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import tifffile
+from skimage import data
+
+import napari_tilewise as tw
+from napari_tilewise.engine.session import Session
+from napari_tilewise.engine.source import ArraySource
+from napari_tilewise.pipeline.bind import Pipeline, bind_recipe, recipe_images
+from napari_tilewise.recipe import Step
+from napari_tilewise.runs import small_run
+from napari_tilewise.runs.steps_in_memory import SmallImage, computed_in_memory
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COINS = data.coins()[:120, :150]
+WAVES = np.sin(np.arange(90 * 100).reshape(90, 100) / 97).astype(np.float32)
+NAN = np.where(WAVES > 0.99, np.float32(np.nan), WAVES)
+
+RECIPES: dict[str, Any] = {
+    "labels": [("filters.gaussian", {"sigma": 2}), "filters.threshold_otsu", "measure.label"],
+    "pinned": [("filters.median", {}), ("filters.unsharp_mask", {"radius": 2})],
+    "local": ["filters.threshold_local"],
+    "triangle": ["filters.threshold_triangle", "segmentation.clear_border"],
+    "variation": [("restoration.denoise_tv_chambolle", {"max_num_iter": 5})],
+    "objects": [
+        "filters.threshold_li",
+        ("morphology.remove_small_holes", {"max_size": 9}),
+        ("morphology.binary_opening", {}),
+        "measure.label",
+        ("segmentation.expand_labels", {"distance": 3}),
+    ],
+    "shape": [("transform.rescale", {"scale": 0.5}), "filters.sobel"],
+    "two images": [
+        ("filters.median", {}),
+        Step("filters.threshold_otsu", name="mask"),
+        Step("measure.label", name="markers"),
+        Step(
+            "segmentation.watershed",
+            inputs={"image": "source", "markers": "markers", "mask": "mask"},
+        ),
+    ],
+}
+
+
+def bound(recipe: Any, image: np.ndarray) -> Pipeline:
+    recipe = tw.Recipe.of(recipe)
+    return bind_recipe(recipe, recipe_images(recipe, image, None), Session(workers=1))
+
+
+@pytest.mark.parametrize("image", [COINS, COINS.astype(np.uint16), WAVES], ids=["u1", "u2", "f4"])
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_bits_are_those_of_the_pipeline(recipe: str, image: np.ndarray) -> None:
+    pipeline = bound(RECIPES[recipe], image)
+    small = computed_in_memory(pipeline, image)
+    assert small is not None
+    pulled = pipeline.on(ArraySource(image))
+    expected = pulled.last.read(tuple(slice(0, n) for n in pulled.last.shape))
+    np.testing.assert_array_equal(small.pixels, expected, strict=True)
+    assert small.values.keys() == pulled.recorded().keys()
+    for name, value in pulled.recorded().items():
+        np.testing.assert_array_equal(small.values[name], value, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "image"),
+    [
+        ("filters.threshold_otsu", NAN),  # refused: the pipeline says why
+        (
+            "restoration.unwrap_phase",
+            WAVES,
+        ),  # takes the whole image, of which there may be too much
+        ("filters.threshold_multiotsu", COINS.astype(np.uint16)),  # its table is larger
+        ("color.rgb2gray", np.stack([COINS] * 3, -1)),
+    ],
+)
+def test_what_has_to_be_pulled_is_left_to_the_pipeline(recipe: str, image: np.ndarray) -> None:
+    assert computed_in_memory(bound(recipe, image), image) is None
+
+
+def test_a_step_that_an_interrupt_would_wait_for_is_pulled() -> None:
+    large, results = np.tile(COINS, (4, 4)), list[bool]()
+    pipeline = bound("filters.gaussian", large)
+
+    def compute() -> None:
+        results.append(computed_in_memory(pipeline, large) is None)
+
+    compute()
+    thread = threading.Thread(target=compute)
+    thread.start()
+    thread.join()
+    assert results == [True, False]
+
+
+@pytest.mark.parametrize("backend", ["threading", "serial"])
+def test_items_of_a_batch_are_computed_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str
+) -> None:
+    results: list[SmallImage | None] = []
+
+    def counted(pipeline: Pipeline, pixels: np.ndarray) -> SmallImage | None:
+        results.append(computed_in_memory(pipeline, pixels))
+        return results[-1]
+
+    monkeypatch.setattr(small_run, "computed_in_memory", counted)
+    for number in range(4):
+        tifffile.imwrite(tmp_path / f"{number}.tif", np.roll(COINS, number))
+    report = tw.batch(RECIPES["labels"], tmp_path, tmp_path / "out", backend=backend, n_jobs=2)
+    assert report.done == 4
+    assert len(results) == 4
+    assert None not in results
