@@ -87,8 +87,10 @@ docs: $(STAMP) $(KERNELS) ## the documentation's site, in docs/_build/html; a wa
 	@$(BIN)/python -c 'import sphinx_gallery, numpydoc' 2>/dev/null || $(BIN)/python -m pip install -qq --group docs
 	@$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html $(ARGS)
 
-screenshots: display $(STAMP) ## take the documentation's screenshots again
-	@for script in docs/screenshot*.py; do scripts/headless.sh $(BIN)/python $$script $(ARGS) || exit 1; done
+screenshots: display $(STAMP) ## take the documentation's pictures again, of the site after `make docs`
+	@status=0; \
+	for script in docs/screenshot*.py; do scripts/headless.sh $(BIN)/python $$script $(ARGS) || status=1; done; \
+	exit $$status
 
 build: $(STAMP) ## the sdist and the wheel, in dist/, checked
 	@rm -rf dist

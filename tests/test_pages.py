@@ -5,8 +5,11 @@ Other fences (`sh`, `py`) are for what needs a cluster, a model or another progr
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +79,25 @@ def test_the_site_has_every_page():
         entries = {line for block in blocks for text in block for line in text.splitlines()}
         unread = (entries & texts.keys()) - reached
     assert reached == texts.keys()
+
+
+def test_every_picture_has_a_script_that_takes_it_again():
+    scripts = "".join(path.read_text("utf-8") for path in DOCS.glob("screenshot*.py"))
+    pictures = [path.name for path in (DOCS / "images").iterdir()]
+    assert pictures
+    assert [name for name in pictures if name not in scripts] == []
+
+
+def test_the_picture_of_the_site_says_which_program_it_needs(tmp_path):
+    script = DOCS / "screenshot_site.py"
+    command = [sys.executable, str(script), str(tmp_path)]
+    done = subprocess.run(
+        command, env={**os.environ, "PATH": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "needs a browser" in done.stderr
+    assert "install Chromium" in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_gallery_has_a_heading():
