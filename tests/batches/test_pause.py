@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import threading
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 import napari_tilewise as tw
-from napari_tilewise.batches import ItemDone
+from napari_tilewise.batches import ItemDone, backends
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 COUNT = 12
+BEFORE = 3
 
 
 class Ended(threading.Event):
@@ -34,9 +37,25 @@ class Ended(threading.Event):
         return found
 
 
+class Gated:
+    """Does a few items; the others begin once the batch is paused, however late it hears of them."""
+
+    is_paused = threading.Event()
+
+    def __init__(self, run_task: Callable[[Any], Any]) -> None:
+        self._run_task, self._calls = run_task, count()
+        self.is_paused.clear()
+
+    def __call__(self, task: Any) -> Any:
+        if next(self._calls) >= BEFORE:
+            assert self.is_paused.wait(60)
+        return self._run_task(task)
+
+
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("napari_tilewise.engine.system.pool.LOOK", 0.001)
+    monkeypatch.setattr(backends, "run_task", Gated(backends.run_task))
     folder = tmp_path / "in"
     folder.mkdir()
     for number in range(COUNT):
@@ -52,8 +71,9 @@ def paused(files: Path, out: Path, backend: str, *, cancels: bool) -> tuple[Any,
     def listen(event: Any) -> None:
         if isinstance(event, ItemDone):
             done.append(event)
-            if event.done == 3:
+            if event.done == BEFORE:
                 pause.set()
+                Gated.is_paused.set()
 
     report = tw.batch(
         "filters.gaussian", str(files), out, backend=backend, n_jobs=2, progress=listen,
@@ -66,7 +86,7 @@ def paused(files: Path, out: Path, backend: str, *, cancels: bool) -> tuple[Any,
 def test_it_goes_on(files: Path, tmp_path: Path, backend: str) -> None:
     report, pause = paused(files, tmp_path / "out", backend, cancels=False)
     assert report.done == COUNT
-    assert 3 <= pause.seen[-1] == pause.seen[-10] < COUNT
+    assert BEFORE <= pause.seen[-1] == pause.seen[-10] < COUNT
 
 
 def test_it_can_be_cancelled(files: Path, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ import logging
 import re
 import threading
 from importlib import import_module
+from itertools import count
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,7 +25,7 @@ from napari_tilewise.errors import (
     option,
     wording,
 )
-from napari_tilewise.progress import displays
+from napari_tilewise.progress import displays, speed
 from napari_tilewise.progress.run_progress import RunLines
 
 
@@ -120,11 +122,13 @@ class Lines:
 def first_speed(display, monkeypatch, *events):
     """Return the first line that a display shows by itself after some events."""
     monkeypatch.setattr(displays, "LINE_SECONDS", 0.01)
+    monkeypatch.setattr(speed, "time", SimpleNamespace(monotonic=count().__next__))
     messages = Lines()
-    with display(messages) as listener:
-        for event in events:
-            listener(event)
-        assert messages.has_speed.wait(20)
+    listener = display(messages)
+    for event in events:  # before its thread begins to show lines
+        listener(event)
+    with listener:
+        assert messages.has_speed.wait(60)
     return next(text for text in messages.lines if "/" in text)
 
 

@@ -39,7 +39,7 @@ def test_threads_that_ask_together_load_once() -> None:
     def load() -> np.ndarray:
         loads.append(1)
         entered.set()
-        assert go.wait(10)
+        assert go.wait(60)
         return np.arange(5)
 
     found: list[np.ndarray] = []
@@ -47,12 +47,12 @@ def test_threads_that_ask_together_load_once() -> None:
         threading.Thread(target=lambda: found.append(cache.get("k", load))) for _ in range(4)
     ]
     threads[0].start()
-    assert entered.wait(10)
+    assert entered.wait(60)
     for thread in threads[1:]:
         thread.start()
     go.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert len(loads) == 1
     assert all(array is found[0] for array in found)
     assert len(found) == 4
@@ -124,11 +124,11 @@ def test_what_is_fetched_ahead_takes_half_of_the_capacity_at_most() -> None:
 
     def load() -> np.ndarray:
         begun.set()
-        begin.wait(10)
+        begin.wait(60)
         return ones(200)
 
     assert cache.fetch("a", 200, load)
-    assert begun.wait(10)
+    assert begun.wait(60)
     assert cache.fetch("b", 200, load)
     assert cache.fetch("a", 200, load)  # begun already
     assert not cache.fetch("c", 200, load)
@@ -145,7 +145,7 @@ def test_what_is_fetched_ahead_makes_room_before_it_is_there() -> None:
     cache, begin = ChunkCache(1000), threading.Event()
     for number in range(5):
         cache.get(number, lambda: ones(200))
-    cache.fetch("a", 400, lambda: begin.wait(10) and ones(400))
+    cache.fetch("a", 400, lambda: begin.wait(60) and ones(400))
     reloaded = []
     for number in range(5):
         cache.get(number, lambda number=number: (reloaded.append(number), ones(200))[1])
@@ -173,7 +173,7 @@ def test_what_nobody_will_ask_for_is_dropped() -> None:
     loaded = []
 
     def load(number: int) -> np.ndarray:
-        begin.wait(10)
+        begin.wait(60)
         loaded.append(number)
         return ones(1)
 

@@ -19,7 +19,7 @@ from napari_tilewise.errors import Cancelled
 from napari_tilewise.runs import tile_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 @pytest.mark.parametrize("workers", [1, 2, 7])
@@ -131,7 +131,7 @@ def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("quick_looks")
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_pause_holds_up_all_that_was_not_begun(workers: int) -> None:
-    begun, seen = [], []
+    begun, seen, pulled = [], [], 5
 
     def look(number: int) -> None:
         seen.append(len(begun))
@@ -140,14 +140,15 @@ def test_a_pause_holds_up_all_that_was_not_begun(workers: int) -> None:
 
     pause = Watched(look)
 
-    def work(_: int, item: int) -> None:
-        begun.append(item)
-        if item == 3:
-            pause.set()
+    def items() -> Iterator[int]:  # no thread pulls another item meanwhile
+        for item in range(100):
+            if item == pulled - 1:
+                pause.set()
+            yield item
 
-    sweep(work, range(100), workers=workers, pause=pause)
+    sweep(lambda _, item: begun.append(item), items(), workers=workers, pause=pause)
     assert sorted(begun) == list(range(100))
-    assert 4 <= seen[-1] == seen[-5] < 4 + workers
+    assert seen[-1] == seen[-5] == pulled
 
 
 def test_a_cancel_ends_a_pause_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,7 +162,7 @@ def test_a_cancel_ends_a_pause_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("quick_looks")
 def test_a_paused_sweep_leaves_the_threads_to_others() -> None:
-    is_paused, both = threading.Event(), threading.Barrier(2, timeout=20)
+    is_paused, both = threading.Event(), threading.Barrier(2, timeout=60)
     pause = Watched(lambda _: is_paused.set())
     pause.set()
     done = []
@@ -170,11 +171,11 @@ def test_a_paused_sweep_leaves_the_threads_to_others() -> None:
         kwargs={"workers": 2, "pause": pause},
     )  # fmt: skip
     paused.start()
-    assert is_paused.wait(20)
+    assert is_paused.wait(60)
     sweep(lambda *_: both.wait(), range(2), workers=2)  # needs two threads at a time
     assert done == []
     pause.clear()
-    paused.join(20)
+    paused.join(60)
     assert sorted(done) == list(range(9))
 
 

@@ -25,7 +25,8 @@ def quick(monkeypatch):
     monkeypatch.setattr(waiting, "LOOK", 0.001)
 
 
-def test_an_answer_within_the_patience_is_not_lost():
+def test_an_answer_within_the_patience_is_not_lost(monkeypatch):
+    monkeypatch.setattr(waiting, "PATIENCE", 60)
     cancel, future = threading.Event(), Future()
     threading.Timer(0.01, future.set_result, [7]).start()
     cancel.set()
@@ -61,7 +62,7 @@ def test_what_is_opened_is_closed_by_whom_nobody_waits_for(is_cancelled):
         may_open.set()
 
     def opening(stack):
-        assert may_open.wait(20)
+        assert may_open.wait(60)
         stack.callback(closed.set)
         return "opened"
 
@@ -73,7 +74,7 @@ def test_what_is_opened_is_closed_by_whom_nobody_waits_for(is_cancelled):
             with pytest.raises(Cancelled):
                 Answers(cancel).opened(opening, stack)
             may_open.set()
-    assert closed.wait(20)
+    assert closed.wait(60)
 
 
 def test_a_worker_does_nothing_for_a_run_that_has_ended(tmp_path):

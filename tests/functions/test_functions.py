@@ -519,7 +519,7 @@ def test_a_cancel_does_not_wait_for_the_whole_image(declared, tmp_path, executor
     def waits(image, channel_axis: int | None = None):
         assert image.size > QUICK
         cancel.set()
-        ends.append(release.wait(20))
+        ends.append(release.wait(120))
         return image
 
     op, image = declared(waits, kind="whole", dtype="same"), np.zeros((300, 300))
