@@ -38,7 +38,7 @@ class Ended(threading.Event):
 
 
 class Gated:
-    """Does a few items; the others begin once the batch is paused, however late it hears of them."""
+    """Does a few items; the others begin once the batch is paused, however late that is."""
 
     is_paused = threading.Event()
 

@@ -38,6 +38,18 @@ class Objects:
     waiting: int = 0
     ready: threading.Condition = field(default_factory=threading.Condition)
 
+    @property
+    def asked(self) -> list[tuple[str, str]]:
+        """The requests until now; others may come while one looks at them."""
+        with self.ready:
+            return list(self.requests)
+
+    def count(self, method: str, path: str) -> int:
+        """Count a request; return how often it was made."""
+        with self.ready:
+            self.requests[method, path] += 1
+            return self.requests[method, path]
+
     def wait(self, path: str, timeout: float) -> None:
         """Hold a request for a chunk until enough were asked for at a time, or for some seconds."""
         if path.endswith((".json", ".zarray", ".zattrs", ".zgroup")):
@@ -63,8 +75,7 @@ class Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length)
         objects, method = self.objects, self.command
-        objects.requests[method, path] += 1
-        status = objects.fails(method, path, objects.requests[method, path])
+        status = objects.fails(method, path, objects.count(method, path))
         if status == 0:
             self.close_connection = True
             return
@@ -85,7 +96,7 @@ class Handler(BaseHTTPRequestHandler):
         elif "list-type" in parse_qs(url.query):
             self.list_bucket(path, parse_qs(url.query))
         elif path in objects.contents:
-            objects.wait(path, 5)
+            objects.wait(path, 60)
             self.send(objects.contents[path])
         else:
             self.answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
@@ -113,7 +124,7 @@ class Handler(BaseHTTPRequestHandler):
     def list_bucket(self, bucket: str, query: dict[str, list[str]]) -> None:
         bucket = bucket.rstrip("/")
         prefix, delimiter = query.get("prefix", [""])[0], query.get("delimiter", [""])[0]
-        keys = sorted(p.removeprefix(f"{bucket}/") for p in self.objects.contents)
+        keys = sorted(p.removeprefix(f"{bucket}/") for p in list(self.objects.contents))
         keys = [key for key in keys if key.startswith(prefix)]
         folders = set()
         if delimiter:

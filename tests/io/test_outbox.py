@@ -63,7 +63,7 @@ def run(source: Any, **options: Any) -> Any:
 
 
 def stored(objects: Objects) -> list[str]:
-    return [path for path in objects.contents if path.startswith("bucket/out/")]
+    return [path for path in list(objects.contents) if path.startswith("bucket/out/")]
 
 
 def test_an_output_is_sent_whole_and_read_back(objects: Objects, source: Path) -> None:
@@ -140,7 +140,7 @@ class Gated:
 
     def __getitem__(self, region: tuple[slice, ...]) -> np.ndarray:
         if region[0].start >= 30 and not self.has_waited:
-            self.has_waited = self.has_sent.wait(30)
+            self.has_waited = self.has_sent.wait(60)
             assert self.has_waited
         return PART[region]
 
@@ -167,7 +167,7 @@ def stop_after_chunks(objects: Objects) -> Any:
     """Return a listener that ends the run when a chunk is sent and tiles are left."""
 
     def stop(event: object) -> None:
-        if type(event).__name__ == "TileDone" and any(is_chunk(*r) for r in objects.requests):
+        if type(event).__name__ == "TileDone" and any(is_chunk(*r) for r in objects.asked):
             raise KeyboardInterrupt
 
     return stop
@@ -191,7 +191,7 @@ def test_what_a_killed_run_has_sent_is_not_sent_again_unless_it_is_another_outpu
         patched.setattr("napari_tilewise.io.writers.outbox.Outbox._withdraw", lambda *_: None)
         with pytest.raises(KeyboardInterrupt):
             run(Gated(objects), progress=stop_after_chunks(objects))
-    sent = {request for request in objects.requests if is_chunk(*request)}
+    sent = {request for request in objects.asked if is_chunk(*request)}
     assert sent
     objects.contents["bucket/out/smooth.ome.zarr/0/c/9/9"] = b"of that run"
     recipe = ("filters.gaussian", {"sigma": sigma})
