@@ -232,17 +232,19 @@ class SessionRun:
         traceback: TracebackType | None,
     ) -> None:
         """End the run: it is done, cancelled, or failed."""
+        state = self._state
         if isinstance(error, Cancelled):
-            self._state = Status.CANCELLED
+            state = Status.CANCELLED
         elif error is not None:
             is_ours = isinstance(error, TilewiseError)
             self.error = str(error) if is_ours else f"{type(error).__name__}: {error}"
-            self._state = Status.FAILED
-        elif self._state is not Status.CANCELLED:
-            self._state, self.work = Status.DONE, None  # frees the images of the work
+            state = Status.FAILED
+        elif state is not Status.CANCELLED:
+            state, self.work = Status.DONE, None  # frees the images of the work
             if self._tiles:  # of the output, not of the last pass
                 self.done = self.total = self._tiles
         self.pause.clear()  # lazy results live on, and check the same event when read
+        self._state = state  # the last: who sees that it is over sees all of the rest
 
 
 class SessionRuns:
