@@ -10,6 +10,7 @@ from pathlib import Path
 import napari_tilewise
 
 ROOT = Path(napari_tilewise.__file__).parent
+TESTS = Path(__file__).parent
 GENERATED = {"skimage"}
 """Packages whose modules mirror another library's."""
 MIRRORED = {"kernels", "operations/util/noise.py"}
@@ -91,6 +92,42 @@ def test_names_are_nouns_of_what_they_hold():
                 continue
             vague[name] += word.strip("_").lower() in EMPTY
     assert 1000 * sum(vague.values()) / lines < 0.1, {k: n for k, n in vague.items() if n}
+
+
+QT_WAITS = {"waitUntil", "waitSignal", "waitSignals", "waitExposed", "waitActive", "waitForDone"}
+WAITS = {"wait", "join", "acquire", "communicate", "wait_for", "wait_procs", "Barrier"}
+STEP = 1
+"""Seconds between two looks, at most; a wait for something else is longer."""
+LONG_ENOUGH = 60
+"""Seconds that a loaded machine may need for what else takes a moment."""
+
+
+def short_waits(tree):
+    """Return the waits of a module of tests that end while a loaded machine is at it."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        name = getattr(node.func, "attr", "")
+        limits = [word.value for word in node.keywords if word.arg == "timeout"]
+        if name in QT_WAITS - {"waitForDone"} and not limits:
+            yield node
+        numbers = [
+            value.value / (1000 if name in QT_WAITS else 1)
+            for value in (*limits, *(node.args if name != "Barrier" else ()))
+            if isinstance(value, ast.Constant) and type(value.value) in (int, float)
+        ]
+        if name in QT_WAITS | WAITS and any(STEP <= n < LONG_ENOUGH for n in numbers):
+            yield node
+
+
+def test_waits_of_tests_last_as_long_as_a_loaded_machine_needs():
+    """One that ends sooner fails there for no fault; one that is not needed costs nothing."""
+    short = [
+        f"{path.relative_to(TESTS).as_posix()}: {ast.unparse(node)}"
+        for path in sorted(TESTS.rglob("*.py"))
+        for node in short_waits(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    assert short == []
 
 
 def test_no_assert_only_persuades_the_type_checker():

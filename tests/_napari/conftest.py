@@ -12,7 +12,7 @@ from qtpy.QtCore import QSettings
 
 from napari_tilewise._napari.operations_panel.operations_panel import OperationsPanel
 
-TIMEOUT = 30_000
+TIMEOUT = 60_000
 FRAME = 26
 """Pixels that a panel's margins and a scroll bar take."""
 

@@ -12,6 +12,7 @@ import tifffile
 import zarr
 from napari.layers import Image, Labels, Points
 from qtpy.QtCore import Qt
+from tests._napari.conftest import TIMEOUT
 from window_work import WindowWork
 
 import napari_tilewise as tw
@@ -49,7 +50,6 @@ from napari_tilewise.recipe import Recipe
 pytestmark = pytest.mark.gui
 
 CAMERA = ski.data.camera()
-TIMEOUT = 30_000
 
 
 def crop(number, rows=40):
@@ -445,7 +445,7 @@ def test_closing_the_viewer_cancels(make_napari_viewer, qtbot, tmp_path):
     made.run_all.click()
     qtbot.waitUntil(lambda: made.table.counts["running"] > 0, timeout=TIMEOUT)
     cancel = made.runner._worker.cancel
-    threading.Timer(0.2, gate.touch).start()
+    threading.Thread(target=lambda: cancel.wait(60) and gate.touch()).start()
     viewer.close()
     assert cancel.is_set()
 
@@ -460,7 +460,7 @@ def test_cancel_begins_no_more(batch, viewer, listed, qtbot, notes, tmp_path, ou
         def __getitem__(self, key):
             if threading.current_thread() is not threading.main_thread():
                 begun.set()
-                assert gate.wait(20)
+                assert gate.wait(120)
             return np.zeros(self.shape, self.dtype)[key]
 
     viewer.add_image(Gated(), name="gated", axis_labels=("t", "y", "x"), contrast_limits=(0, 9))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import skimage as ski
+from tests._napari.conftest import TIMEOUT
 
 from napari_tilewise.operations.spec.operation import Operation
 from napari_tilewise.pipeline.bind import Pipeline
 
 pytestmark = pytest.mark.gui
-TIMEOUT = 30_000
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QDockWidget, QMainWindow
 from skimage import data
+from tests._napari.conftest import TIMEOUT
 
 from napari_tilewise import OPERATIONS
 from napari_tilewise._napari.recipe_panel.recipe_panel import RecipePanel
@@ -114,5 +115,5 @@ def test_the_window_does_not_grow_for_a_tab(viewer, panel, qtbot):
     window.show()
     window.resize(1200, 700)
     dock = viewer.window.add_dock_widget(RecipePanel(viewer), name="Recipe")
-    qtbot.waitUntil(lambda: bool(window.tabifiedDockWidgets(dock)), timeout=20_000)
-    qtbot.waitUntil(lambda: window.height() == 700, timeout=20_000)
+    qtbot.waitUntil(lambda: bool(window.tabifiedDockWidgets(dock)), timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: window.height() == 700, timeout=TIMEOUT)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import skimage as ski
 from skimage import data
+from tests._napari.conftest import TIMEOUT
 
 from napari_tilewise._napari.jobs import layer_pixels
 from napari_tilewise._napari.jobs.session_runs import SESSION
@@ -33,7 +34,7 @@ def lazy(viewer, panel, run):
 
 
 def finish(qtbot, panel):
-    qtbot.waitUntil(lambda: not panel.runner.is_running, timeout=30_000)
+    qtbot.waitUntil(lambda: not panel.runner.is_running, timeout=TIMEOUT)
 
 
 def test_a_small_layer_is_computed_in_memory_and_stays_itself(viewer, panel, lazy, qtbot):
@@ -67,7 +68,7 @@ def test_a_large_layer_is_written_and_its_pyramid_takes_its_place(
         lambda *_: (str(path).removesuffix(".ome.zarr"), ""),
     )
     panel.compute.click()
-    qtbot.waitUntil(lambda: "tile" in panel.compute.plan.text.text(), timeout=30_000)
+    qtbot.waitUntil(lambda: "tile" in panel.compute.plan.text.text(), timeout=TIMEOUT)
     panel.compute.plan.accept()
     finish(qtbot, panel)
     assert [layer.name for layer in viewer.layers] == ["coins", name, "above"]

@@ -9,6 +9,7 @@ from napari.layers import Image
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QInputDialog
 from skimage import filters
+from tests._napari.conftest import TIMEOUT
 
 from napari_tilewise import OPERATIONS, Recipe
 from napari_tilewise._napari.forms import remembered_values
@@ -123,7 +124,7 @@ def lines(viewer, panel, qtbot):
     viewer.add_image(image, contrast_limits=(0, 1000))
     panel.choose(HYSTERESIS)
     lines = panel.form.lines
-    qtbot.waitUntil(lambda: lines.histogram is not None)
+    qtbot.waitUntil(lambda: lines.histogram is not None, timeout=TIMEOUT)
     lines.resize(208, 74)
     return lines
 
@@ -161,7 +162,7 @@ def test_lines_are_painted_where_the_numbers_are(panel, lines):
 def test_a_range_of_intensities_has_two_lines(panel, viewer, lines, qtbot):
     panel.choose("exposure.rescale_intensity")
     lines = panel.form.lines
-    qtbot.waitUntil(lambda: lines.histogram is not None)
+    qtbot.waitUntil(lambda: lines.histogram is not None, timeout=TIMEOUT)
     lines.resize(208, 74)
     assert panel.form.values()["in_range"] == "image"
     drag(qtbot, lines, lines.x_of(110), lines.x_of(150))
@@ -183,16 +184,16 @@ def test_a_later_step_shows_the_intensities_before_it(viewer, qtbot, name):
     qtbot.addWidget(lines)
     lines.fit(before_step(job, 1))
     if name == "filters.gaussian":
-        qtbot.waitUntil(lambda: lines.histogram is not None)
+        qtbot.waitUntil(lambda: lines.histogram is not None, timeout=TIMEOUT)
         smooth = filters.gaussian(image)
         assert (lines.histogram.low, lines.histogram.high) == (smooth.min(), smooth.max())
         box = FormBox(lambda role: [])
         form = box.show_operation(OPERATIONS[HYSTERESIS], 2)
         box.fit(2, source=before_step(job, 1))
-        qtbot.waitUntil(lambda: form.lines.histogram is not None)
+        qtbot.waitUntil(lambda: form.lines.histogram is not None, timeout=TIMEOUT)
         assert {slider.span for slider in form.sliders.values()} == {(smooth.min(), smooth.max())}
     else:
-        qtbot.waitUntil(lambda: lines.worker.computed > 0)
+        qtbot.waitUntil(lambda: lines.worker.is_still, timeout=TIMEOUT)
         assert lines.histogram is None  # a mask has no intensities
 
 
@@ -241,11 +242,11 @@ def test_the_histogram_follows_the_layer(panel, viewer, lines, qtbot):
     assert lines.histogram is None
     assert not lines.isVisibleTo(panel)
     brighter = viewer.add_image(np.linspace(0, 1, 900).reshape(30, 30))
-    qtbot.waitUntil(lambda: lines.histogram is not None)
+    qtbot.waitUntil(lambda: lines.histogram is not None, timeout=TIMEOUT)
     assert lines.histogram.high == 1
     brighter.data = np.linspace(0, 5, 900).reshape(30, 30)
     panel.form_box.changed.emit()
-    qtbot.waitUntil(lambda: lines.histogram.high == 5)
+    qtbot.waitUntil(lambda: lines.histogram.high == 5, timeout=TIMEOUT)
 
 
 def test_a_sample_of_a_lazy_image_is_bounded_and_spread():

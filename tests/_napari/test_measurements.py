@@ -12,6 +12,7 @@ from qtpy.QtCore import QItemSelectionModel, QPoint, Qt
 from qtpy.QtGui import QShortcut
 from qtpy.QtWidgets import QApplication
 from skimage import data, exposure, feature, measure
+from tests._napari.conftest import TIMEOUT
 from window_work import WindowWork
 
 import napari_tilewise as tw
@@ -285,7 +286,7 @@ def test_export_and_copy(measured, qtbot, tmp_path):
     assert len(lines) == LABELS.max() + 1
     for name in ("table.csv", "table.parquet"):
         view.save_rows(tmp_path / name)
-        qtbot.waitUntil(lambda: not view.writer.is_running, timeout=30_000)
+        qtbot.waitUntil(lambda: not view.writer.is_running, timeout=TIMEOUT)
     assert f"Saved {'table.parquet'!r}" in measured.message.text()
     rows = (tmp_path / "table.csv").read_text(encoding="utf-8").splitlines()
     assert rows[1].split(",")[0] == lines[1].split("\t")[0]

@@ -40,7 +40,7 @@ def test_a_panel_that_opened_at_once_has_no_gap_above(make_napari_viewer, qtbot,
     viewer.window.add_dock_widget(dock, area="right")
     assert dock._panel is None
     panel = dock.panel
-    qtbot.waitUntil(lambda: panel.height() > 0.9 * dock.height())
+    qtbot.waitUntil(lambda: panel.height() > 0.9 * dock.height(), timeout=TIMEOUT)
 
 
 def type_keys(qtbot, text):
@@ -61,7 +61,7 @@ def test_the_whole_way_by_keyboard(make_napari_viewer, qtbot):
     viewer.window._qt_window.activateWindow()
     panel.choose("filters.threshold_otsu")  # so that another form is shown, which is new
     panel.chooser.search.setFocus()
-    qtbot.waitUntil(panel.chooser.search.hasFocus)
+    qtbot.waitUntil(panel.chooser.search.hasFocus, timeout=TIMEOUT)
     type_keys(qtbot, "blur")
     press(qtbot, Qt.Key.Key_Return)
     assert panel.operation.name == "filters.gaussian"

@@ -69,7 +69,9 @@ def test_a_large_pyramid_is_planned_first(viewer, panel, notes, qtbot, monkeypat
     layer = viewer.add_image(COINS)
     accept(notes[0])
     plan = panel.pyramids.computer.plan
-    qtbot.waitUntil(lambda: "disk" in plan.text.text() or "memory" in plan.text.text())
+    qtbot.waitUntil(
+        lambda: "disk" in plan.text.text() or "memory" in plan.text.text(), timeout=TIMEOUT
+    )
     plan.reject()
     assert list(viewer.layers) == [layer]
 

@@ -14,6 +14,7 @@ import tifffile
 from napari.layers import Image, Labels
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
+from tests._napari.conftest import TIMEOUT
 from window_work import Beats
 
 from napari_tilewise import OPERATIONS
@@ -66,7 +67,7 @@ def update(recipes, qtbot):
 
     def press(button=None):
         (button or recipes.update_layer).click()
-        qtbot.waitUntil(lambda: not recipes.runner.is_running, timeout=30_000)
+        qtbot.waitUntil(lambda: not recipes.runner.is_running, timeout=TIMEOUT)
 
     return press
 
@@ -533,7 +534,7 @@ class Gated:
     def __getitem__(self, key):
         if threading.current_thread() is not threading.main_thread():
             self.asked.set()
-            assert self.gate.wait(20)
+            assert self.gate.wait(120)
         return np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)[key]
 
 
@@ -548,11 +549,11 @@ def test_the_event_loop_runs_while_a_recipe_is_computed(viewer, recipes, run, qt
     write(recipes, sigma=3)
     beats = Beats()
     recipes.update_layer.click()
-    qtbot.waitUntil(gated.asked.is_set, timeout=10_000)
+    qtbot.waitUntil(gated.asked.is_set, timeout=TIMEOUT)
     beats.wait(qtbot)
     assert recipes.runner.is_running
     gated.gate.set()
-    qtbot.waitUntil(lambda: not recipes.runner.is_running, timeout=10_000)
+    qtbot.waitUntil(lambda: not recipes.runner.is_running, timeout=TIMEOUT)
     beats.stop()
     expected = ski.filters.gaussian(gated[:, :], sigma=3)
     np.testing.assert_array_equal(np.asarray(made.data), expected)
@@ -569,18 +570,18 @@ def test_a_cancelled_update_leaves_the_layer_as_it_was(viewer, recipes, run, qtb
     gated.asked.clear()
     write(recipes, sigma=3)
     recipes.update_layer.click()
-    qtbot.waitUntil(gated.asked.is_set, timeout=10_000)
+    qtbot.waitUntil(gated.asked.is_set, timeout=TIMEOUT)
     assert not recipes.update_layer.isEnabled()
     recipes.cancel.click()
     gated.gate.set()
-    qtbot.waitUntil(lambda: not recipes.runner.is_running, timeout=10_000)
+    qtbot.waitUntil(lambda: not recipes.runner.is_running, timeout=TIMEOUT)
     assert recipes.message.text() == "Cancelled."
     assert made.data is before
     assert len(viewer.layers) == 2
     assert recipes.update_layer.isEnabled()
     assert not notes
     recipes.update_layer.click()
-    qtbot.waitUntil(lambda: not recipes.runner.is_running, timeout=10_000)
+    qtbot.waitUntil(lambda: not recipes.runner.is_running, timeout=TIMEOUT)
     expected = ski.filters.gaussian(gated[:, :], sigma=3)
     np.testing.assert_array_equal(np.asarray(made.data), expected)
 
@@ -670,14 +671,14 @@ def test_full_run_into_a_file(viewer, coins, recipes, run, qtbot, tmp_path):
     made = run("filters.threshold_otsu")
     path = tmp_path / "out.ome.zarr"
     recipes.files.run(path)
-    qtbot.waitUntil(lambda: not recipes.runner.is_running, timeout=30_000)
+    qtbot.waitUntil(lambda: not recipes.runner.is_running, timeout=TIMEOUT)
     assert str(path) in recipes.message.text()
     recipes.files.open.click()
     opened = viewer.layers[-1]
     np.testing.assert_array_equal(np.asarray(opened.data[0]), made.data)
     np.testing.assert_allclose(opened.scale, (0.5, 0.25))
     recipes.files.run(path)
-    qtbot.waitUntil(lambda: not recipes.runner.is_running, timeout=30_000)
+    qtbot.waitUntil(lambda: not recipes.runner.is_running, timeout=TIMEOUT)
     assert "exists" in recipes.message.text()
 
 
@@ -700,8 +701,8 @@ def test_full_run_of_several_results_into_the_chosen_format(
     write(recipes, frequency="0.2")
     recipes.files.run_full.click()
     recipes.files.plan.run.click()
-    qtbot.waitUntil(lambda: not recipes.runner.is_running, timeout=30_000)
-    qtbot.waitUntil(lambda: not recipes.files.plan.runner.is_running, timeout=30_000)
+    qtbot.waitUntil(lambda: not recipes.runner.is_running, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: not recipes.files.plan.runner.is_running, timeout=TIMEOUT)
     assert (tmp_path / f"out{suffix}").exists()
     recipes.files.open.click()
     parts = ski.filters.gabor(COINS, frequency=0.2)
@@ -737,7 +738,7 @@ def test_the_plan_is_shown_before_a_full_run(
     asked = recipes.files.plan
     assert asked.isVisible()
     assert not recipes.runner.is_running
-    qtbot.waitUntil(lambda: "time    about" in asked.text.text(), timeout=30_000)
+    qtbot.waitUntil(lambda: "time    about" in asked.text.text(), timeout=TIMEOUT)
     for word in ("passes", "tiles", "memory", "reads up to", "filters.gaussian"):
         assert word in asked.text.text()
     assert list(tmp_path.iterdir()) == []
@@ -745,8 +746,8 @@ def test_the_plan_is_shown_before_a_full_run(
     assert not recipes.runner.is_running
     recipes.files.run_full.click()
     recipes.files.plan.run.click()
-    qtbot.waitUntil(lambda: not recipes.runner.is_running, timeout=30_000)
-    qtbot.waitUntil(lambda: not recipes.files.plan.runner.is_running, timeout=30_000)
+    qtbot.waitUntil(lambda: not recipes.runner.is_running, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: not recipes.files.plan.runner.is_running, timeout=TIMEOUT)
     assert path.is_dir()
 
 
@@ -760,7 +761,7 @@ def test_what_cannot_be_planned_cannot_run(coins, recipes, run, qtbot, tmp_path,
     monkeypatch.setattr("napari_tilewise.runs.planner.available_memory", lambda: -(2**61))
     recipes.files.run_full.click()
     asked = recipes.files.plan
-    qtbot.waitUntil(lambda: "Raise memory=" in asked.text.text(), timeout=30_000)
+    qtbot.waitUntil(lambda: "Raise memory=" in asked.text.text(), timeout=TIMEOUT)
     assert not asked.run.isEnabled()
     asked.reject()
 
@@ -768,7 +769,7 @@ def test_what_cannot_be_planned_cannot_run(coins, recipes, run, qtbot, tmp_path,
 def test_full_run_of_a_table(chain, recipes, qtbot, tmp_path):
     recipes.add_step("measure.regionprops_table")
     recipes.files.run(tmp_path / "table.csv")
-    qtbot.waitUntil(lambda: not recipes.runner.is_running, timeout=30_000)
+    qtbot.waitUntil(lambda: not recipes.runner.is_running, timeout=TIMEOUT)
     assert len((tmp_path / "table.csv").read_text().splitlines()) == len(np.unique(expected()))
     assert not recipes.files.open.isEnabled()
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import skimage as ski
 import zarr
+from tests._napari.conftest import TIMEOUT
 
 from napari_tilewise._napari.jobs.running import LatestProgress
 from napari_tilewise._napari.manifest.commands import open_recipe
@@ -45,7 +46,7 @@ def click(panel, viewer, qtbot):
             panel.form.editors[key].widget.value = value
         count = len(viewer.layers)
         panel.apply.click()
-        qtbot.waitUntil(lambda: len(viewer.layers) > count, timeout=30_000)
+        qtbot.waitUntil(lambda: len(viewer.layers) > count, timeout=TIMEOUT)
         return viewer.layers[-1]
 
     return clicks
@@ -125,7 +126,7 @@ def test_edited_and_updated(viewer, recorded, recipes, qtbot, monkeypatch):
         """Return the operations that ran: tiles call some, passes over the image tell of others."""
         done.clear()
         recipes.update_layer.click()
-        qtbot.waitUntil(lambda: not recipes.runner.is_running, timeout=30_000)
+        qtbot.waitUntil(lambda: not recipes.runner.is_running, timeout=TIMEOUT)
         return done & {name for name, _ in CLICKS}
 
     monkeypatch.setattr(Operation, "function", counted)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import skimage as ski
 from skimage import data
+from tests._napari.conftest import TIMEOUT
 
 import napari_tilewise as tw
 from napari_tilewise._napari.layers import layer_record, object_table
@@ -154,7 +155,7 @@ def test_the_inside_of_a_path_is_its_box_and_the_panel_says_so(viewer, panel, co
     panel.choose("measure.regionprops_table")
     panel.form.set_values({"properties": ("label",)})
     panel.run()
-    qtbot.waitUntil(lambda: not panel.runner.is_running, timeout=30_000)
+    qtbot.waitUntil(lambda: not panel.runner.is_running, timeout=TIMEOUT)
     assert "its inside is not known" in panel.message.text()
     expected = np.unique(layer.data[PART])
     measured = viewer.layers[-1]
@@ -203,7 +204,7 @@ def test_the_preview_shows_the_region(viewer, panel, coins, qtbot):
     panel.target.region_box.value = region
     panel.preview.bar.on.setChecked(True)
     panel.preview.resume()
-    qtbot.waitUntil(lambda: panel.preview.shown.is_shown, timeout=30_000)
+    qtbot.waitUntil(lambda: panel.preview.shown.is_shown, timeout=TIMEOUT)
     shown = panel.preview.shown.layer
     corner = np.array([PART[0].start, PART[1].start])
     np.testing.assert_allclose(shown.translate, corner * SCALE + TRANSLATE)
@@ -225,15 +226,15 @@ def test_the_preview_says_that_slow_labels_are_left_out_until_their_box_is_found
     panel.target.region_box.value = region
     panel.preview.bar.on.setChecked(True)
     panel.preview.resume()
-    qtbot.waitUntil(lambda: panel.preview.shown.is_shown, timeout=30_000)
+    qtbot.waitUntil(lambda: panel.preview.shown.is_shown, timeout=TIMEOUT)
     assert panel.preview.shown.layer.data.shape == COINS.shape
     assert "The region 'cells' is not applied" in panel.preview.bar.note.text()
     check_crop(run("filters.gaussian", layer=coins), ski.filters.gaussian(COINS[PART]))
     viewer.layers.pop()
     panel.form.set_values({"sigma": 2})
     shape = COINS[PART].shape
-    qtbot.waitUntil(lambda: panel.preview.shown.layer.data.shape == shape, timeout=30_000)
-    qtbot.waitUntil(lambda: "not applied" not in panel.preview.bar.note.text(), timeout=30_000)
+    qtbot.waitUntil(lambda: panel.preview.shown.layer.data.shape == shape, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: "not applied" not in panel.preview.bar.note.text(), timeout=TIMEOUT)
     panel.preview.bar.on.setChecked(False)
 
 

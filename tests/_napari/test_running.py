@@ -7,7 +7,8 @@ import threading
 import numpy as np
 import pytest
 from napari.utils import progress
-from qtpy.QtCore import QThreadPool, QTimer
+from qtpy.QtCore import QThreadPool
+from tests._napari.conftest import TIMEOUT
 from window_work import Beats
 
 from napari_tilewise import OPERATIONS
@@ -34,7 +35,7 @@ class Gated:
             self.asked.set()
             self.reads += 1
             self.readers.add(threading.current_thread())
-            assert self.gate.wait(20)
+            assert self.gate.wait(120)
         return found
 
     @property
@@ -53,7 +54,7 @@ def gated(viewer):
 def start(panel, qtbot, array):
     panel.choose("filters.gaussian")
     panel.run()
-    qtbot.waitUntil(array.asked.is_set, timeout=10_000)
+    qtbot.waitUntil(array.asked.is_set, timeout=TIMEOUT)
 
 
 def done(panel):
@@ -70,7 +71,7 @@ def test_cancel_takes_effect_at_once_and_stops_within_one_tile(panel, gated, qtb
     assert done(panel)()  # while its tile is still being computed
     (worker,) = running._abandoned
     gated.gate.set()
-    qtbot.waitUntil(lambda: worker not in running._abandoned, timeout=10_000)
+    qtbot.waitUntil(lambda: worker not in running._abandoned, timeout=TIMEOUT)
     assert gated.reads <= reads + 2
     assert panel.message.text() == "Cancelled."
     assert len(panel.viewer.layers) == 1
@@ -86,11 +87,11 @@ def test_a_worker_whose_end_waits_among_the_events_when_it_is_cancelled_is_forgo
     start(panel, qtbot, gated)
     worker = panel.runner._worker
     gated.gate.set()
-    QThreadPool.globalInstance().waitForDone(20_000)  # handles no events
+    QThreadPool.globalInstance().waitForDone(TIMEOUT)  # handles no events
     assert not done(panel)()
     panel.stop()
     assert worker in running._abandoned
-    qtbot.waitUntil(lambda: worker not in running._abandoned, timeout=10_000)
+    qtbot.waitUntil(lambda: worker not in running._abandoned, timeout=TIMEOUT)
 
 
 def test_next_run_works_beside_a_cancelled_one(panel, gated, qtbot):
@@ -98,7 +99,7 @@ def test_next_run_works_beside_a_cancelled_one(panel, gated, qtbot):
     panel.stop()
     panel.run()
     gated.gate.set()
-    qtbot.waitUntil(lambda: len(panel.viewer.layers) == 2, timeout=10_000)
+    qtbot.waitUntil(lambda: len(panel.viewer.layers) == 2, timeout=TIMEOUT)
 
 
 def test_moving_on_meanwhile_brings_the_new_plane_into_memory(panel, gated, qtbot):
@@ -106,7 +107,7 @@ def test_moving_on_meanwhile_brings_the_new_plane_into_memory(panel, gated, qtbo
     start(panel, qtbot, gated)
     viewer.dims.set_current_step(0, 0)
     gated.gate.set()
-    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=10_000)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=TIMEOUT)
     plane = viewer.layers[-1].data[0]
     held = [v for v in dict(plane.__dask_graph__()).values() if isinstance(v, np.ndarray)]
     assert panel.runner.repeats >= 1
@@ -122,8 +123,7 @@ def test_closing_the_viewer_cancels(make_napari_viewer, qtbot):
     viewer.add_image(array, name="gated", contrast_limits=(0, 255))
     start(panel, qtbot, array)
     cancel = panel.runner._worker.cancel
-    QTimer.singleShot(50, array.gate.set)
-    threading.Timer(0.2, array.gate.set).start()
+    threading.Thread(target=lambda: cancel.wait(60) and array.gate.set()).start()
     viewer.close()
     assert cancel.is_set()
 
@@ -224,7 +224,7 @@ def test_the_event_loop_runs_while_an_operation_computes(panel, viewer, gated, q
     beats.wait(qtbot)
     assert panel.runner.is_running
     gated.gate.set()
-    qtbot.waitUntil(done(panel), timeout=10_000)
+    qtbot.waitUntil(done(panel), timeout=TIMEOUT)
     beats.stop()
     assert len(viewer.layers) == 2
     assert gated.readers
@@ -241,7 +241,7 @@ def test_cancelled_pyramid_leaves_nothing(panel, viewer, qtbot, monkeypatch, tmp
     start(panel, qtbot, fine)
     panel.stop()
     fine.gate.set()
-    qtbot.waitUntil(done(panel), timeout=10_000)
+    qtbot.waitUntil(done(panel), timeout=TIMEOUT)
     assert panel.message.text() == "Cancelled."
     assert len(viewer.layers) == 1
     assert not list(tmp_path.glob("*.ome.zarr"))

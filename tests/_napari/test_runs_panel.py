@@ -9,6 +9,7 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
 from qtpy.QtGui import QDesktopServices
+from tests._napari.conftest import TIMEOUT
 from window_work import WindowWork
 
 import napari_tilewise as tw
@@ -41,7 +42,7 @@ class Gate:
     def __call__(self, event):
         if isinstance(event, TileDone) and event.title == "filters.gaussian":
             self.done = event.done
-            assert self.permits.acquire(timeout=20)
+            assert self.permits.acquire(timeout=120)
 
     def open(self):
         self.permits.release(1000)
@@ -101,7 +102,7 @@ def panel(viewer, qtbot):
     yield made
     for run in session_runs.SESSION.all():
         run.cancel.set()
-    qtbot.waitUntil(lambda: not made.queue.is_running, timeout=8_000)
+    qtbot.waitUntil(lambda: not made.queue.is_running, timeout=TIMEOUT)
     made.hideEvent(None)
     made.close()
     made.deleteLater()  # by qtbot it would be gone before this
@@ -122,7 +123,7 @@ def only(panel):
 
 def wait(qtbot, panel, state):
     qtbot.waitUntil(
-        lambda: panel.table.rowCount() == 1 and panel.table.row(0).state is state, timeout=8_000
+        lambda: panel.table.rowCount() == 1 and panel.table.row(0).state is state, timeout=TIMEOUT
     )
 
 
@@ -131,7 +132,7 @@ def wait(qtbot, panel, state):
 
 def test_a_run_is_shown_with_how_far_it_is(panel, gated, qtbot):
     run = panel.queue.start(gated)
-    qtbot.waitUntil(lambda: run.done == 4, timeout=8_000)
+    qtbot.waitUntil(lambda: run.done == 4, timeout=TIMEOUT)
     row = only(panel)
     assert (row.title, row.state) == ("Gaussian", Status.RUNNING)
     assert row.progress == f"4 of {TILES} tiles"
@@ -148,7 +149,7 @@ def test_a_run_is_shown_with_how_far_it_is(panel, gated, qtbot):
 
 def test_a_pause_stops_tiles_until_it_goes_on(panel, gated, qtbot):
     run = panel.queue.start(gated)
-    qtbot.waitUntil(lambda: run.done == 4, timeout=8_000)
+    qtbot.waitUntil(lambda: run.done == 4, timeout=TIMEOUT)
     only(panel)
     panel.pause.click()
     assert only(panel).state is Status.PAUSED
@@ -162,7 +163,7 @@ def test_a_pause_stops_tiles_until_it_goes_on(panel, gated, qtbot):
         return looking()
 
     gated.pause.is_set = is_set
-    qtbot.waitUntil(lambda: len(looks) > 60, timeout=8_000)
+    qtbot.waitUntil(lambda: len(looks) > 60, timeout=TIMEOUT)
     assert run.done <= 5
     assert looks[-1] == looks[-40]
     assert only(panel).rate == ""
@@ -173,14 +174,14 @@ def test_a_pause_stops_tiles_until_it_goes_on(panel, gated, qtbot):
 
 def test_a_cancelled_run_is_gone_on_with(panel, gated, source, tmp_path, qtbot):
     run = panel.queue.start(gated)
-    qtbot.waitUntil(lambda: run.done == 4, timeout=8_000)
+    qtbot.waitUntil(lambda: run.done == 4, timeout=TIMEOUT)
     only(panel)
     assert not panel.resume.isEnabled()
     panel.cancel.click()
     gated.gate.open()
     wait(qtbot, panel, Status.CANCELLED)
     assert not gated.path.exists()
-    qtbot.waitUntil(lambda: only(panel).unfinished is not None, timeout=8_000)
+    qtbot.waitUntil(lambda: only(panel).unfinished is not None, timeout=TIMEOUT)
     assert only(panel).unfinished.state is RunState.INTERRUPTED
     panel.resume.click()
     wait(qtbot, panel, Status.DONE)
@@ -192,7 +193,7 @@ def test_a_cancelled_run_is_gone_on_with(panel, gated, source, tmp_path, qtbot):
 
 def test_a_paused_run_can_be_cancelled(panel, gated, qtbot):
     run = panel.queue.start(gated)
-    qtbot.waitUntil(lambda: run.done == 4, timeout=8_000)
+    qtbot.waitUntil(lambda: run.done == 4, timeout=TIMEOUT)
     only(panel)
     panel.pause.click()
     gated.gate.open()
@@ -217,7 +218,7 @@ def test_one_at_a_time_and_one_that_waits_never_begins_when_cancelled(
     first = panel.queue.start(gated)
     second = panel.queue.start(Work(source, tmp_path / "b.ome.zarr", Gate(1000)))
     third = panel.queue.start(Work(source, tmp_path / "c.ome.zarr", Gate(1000)))
-    qtbot.waitUntil(lambda: first.done == 4, timeout=8_000)
+    qtbot.waitUntil(lambda: first.done == 4, timeout=TIMEOUT)
     panel.refresh()
     states = [panel.table.row(n).state for n in range(3)]
     assert states == [Status.WAITING, Status.WAITING, Status.RUNNING]
@@ -225,7 +226,7 @@ def test_one_at_a_time_and_one_that_waits_never_begins_when_cancelled(
     panel.cancel.click()
     assert second.state is Status.CANCELLED
     gated.gate.open()
-    qtbot.waitUntil(lambda: third.state is Status.DONE, timeout=8_000)
+    qtbot.waitUntil(lambda: third.state is Status.DONE, timeout=TIMEOUT)
     assert not (tmp_path / "b.ome.zarr").exists()
 
 
@@ -253,7 +254,7 @@ def test_what_the_other_panels_do_is_shown(make_napari_viewer, panel, qtbot):
     viewer.window.add_dock_widget(recipes, name="Recipe")
     recipes.add_step("filters.gaussian")
     recipes.update_layer.click()
-    qtbot.waitUntil(lambda: not recipes.runner.is_running, timeout=8_000)
+    qtbot.waitUntil(lambda: not recipes.runner.is_running, timeout=TIMEOUT)
     wait(qtbot, panel, Status.DONE)
     row = only(panel)
     assert (row.title, row.source) == ("Gaussian on 'coins'", "coins")
@@ -278,11 +279,11 @@ def test_a_full_run_of_the_recipe_panel_that_was_cancelled_goes_on(
 
     monkeypatch.setattr(session_runs.SessionRun, "__call__", gated)
     recipes.files.run(path)
-    qtbot.waitUntil(lambda: gate.done >= 3, timeout=8_000)
+    qtbot.waitUntil(lambda: gate.done >= 3, timeout=TIMEOUT)
     only(panel)
     panel.cancel.click()
     gate.open()
-    qtbot.waitUntil(lambda: not recipes.runner.is_running, timeout=8_000)
+    qtbot.waitUntil(lambda: not recipes.runner.is_running, timeout=TIMEOUT)
     wait(qtbot, panel, Status.CANCELLED)
     assert not path.exists()
     panel.resume.click()
@@ -323,13 +324,13 @@ def test_a_left_run_is_listed_gone_on_with_and_opened(
     assert row.output == path
     assert row.run in session_runs.SESSION.all()
     assert panel.pause.isEnabled() or row.state.is_over
-    qtbot.waitUntil(lambda: row.run.state is Status.DONE, timeout=8_000)
+    qtbot.waitUntil(lambda: row.run.state is Status.DONE, timeout=TIMEOUT)
     panel.refresh()
     assert [row.run for row in panel.selected] == [row.run]
     ((text, show),) = notes[-1].actions
     assert (notes[-1].message, text) == ("filters.gaussian into left.ome.zarr: finished.", "Show")
     show(None)
-    qtbot.waitUntil(lambda: len(viewer.layers) == 1, timeout=8_000)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 1, timeout=TIMEOUT)
     assert isinstance(viewer.layers[0], Image)
     assert viewer.layers[0].name == "left"
     np.testing.assert_array_equal(np.asarray(viewer.layers[0].data), tw_pixels(path))
@@ -342,7 +343,7 @@ def test_labels_are_opened_as_labels(viewer, panel, source, tmp_path, qtbot):
         tw.run("measure.label", source, path, progress=run)
     only(panel)
     panel.open.click()
-    qtbot.waitUntil(lambda: len(viewer.layers) == 1, timeout=8_000)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 1, timeout=TIMEOUT)
     assert isinstance(viewer.layers[0], Labels)
 
 
@@ -362,9 +363,9 @@ def test_a_left_run_is_forgotten(panel, source, tmp_path, qtbot):
     wait(qtbot, panel, Status.INTERRUPTED)
     only(panel)
     panel.forget.click()
-    qtbot.waitUntil(lambda: not list(tmp_path.glob(".left*")), timeout=8_000)
-    qtbot.waitUntil(lambda: panel.table.rowCount() == 0, timeout=8_000)
-    qtbot.waitUntil(lambda: unfinished.unfinished_runs() == [], timeout=8_000)
+    qtbot.waitUntil(lambda: not list(tmp_path.glob(".left*")), timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: panel.table.rowCount() == 0, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: unfinished.unfinished_runs() == [], timeout=TIMEOUT)
 
 
 def test_why_one_cannot_be_gone_on_with_is_said(panel, tmp_path, qtbot):

@@ -11,6 +11,7 @@ import zarr
 from dask.callbacks import Callback
 from napari.layers import Image, Labels
 from skimage import data, filters
+from tests._napari.conftest import TIMEOUT
 from window_work import Beats
 
 from napari_tilewise._napari.layers import slicing
@@ -37,7 +38,7 @@ class Gated:
             return found  # napari shows the source itself
         if not np.array_equal(found.reshape(-1)[:99], PLANES[0].reshape(-1)[:99]):
             self.threads.add(threading.current_thread().name)
-            assert self.gate.wait(20)
+            assert self.gate.wait(120)
         return found
 
 
@@ -66,12 +67,12 @@ def test_the_event_loop_runs_while_a_new_plane_is_computed(viewer, stack, lazy_l
     beats = Beats()
     stack.gate.clear()
     viewer.dims.set_current_step(0, 3)
-    qtbot.waitUntil(lambda: bool(stack.threads), timeout=20_000)
+    qtbot.waitUntil(lambda: bool(stack.threads), timeout=TIMEOUT)
     beats.wait(qtbot)
     assert not lazy_layer.loaded
     np.testing.assert_array_equal(shown(lazy_layer), expected(0))  # until the new one is there
     stack.gate.set()
-    qtbot.waitUntil(lambda: lazy_layer.loaded, timeout=20_000)
+    qtbot.waitUntil(lambda: lazy_layer.loaded, timeout=TIMEOUT)
     beats.stop()
     assert lazy_layer._slice.image.raw.dtype == np.float32, "not converted on the window's thread"
     np.testing.assert_array_equal(shown(lazy_layer), expected(3))
@@ -82,7 +83,7 @@ def test_the_last_of_many_steps_wins(viewer, stack, lazy_layer, qtbot):
     for step in (1, 2, 3, 4):
         viewer.dims.set_current_step(0, step)
     stack.gate.set()
-    qtbot.waitUntil(lambda: lazy_layer.loaded, timeout=20_000)
+    qtbot.waitUntil(lambda: lazy_layer.loaded, timeout=TIMEOUT)
     np.testing.assert_array_equal(shown(lazy_layer), expected(4))
     viewer.dims.set_current_step(0, 0)  # in memory: at once
     np.testing.assert_array_equal(shown(lazy_layer), expected(0))
@@ -92,10 +93,10 @@ def test_the_last_of_many_steps_wins(viewer, stack, lazy_layer, qtbot):
 def test_a_plane_that_comes_late_does_not_cover_the_one_in_memory(viewer, stack, lazy_layer, qtbot):
     stack.gate.clear()
     viewer.dims.set_current_step(0, 3)
-    qtbot.waitUntil(lambda: bool(stack.threads), timeout=20_000)
+    qtbot.waitUntil(lambda: bool(stack.threads), timeout=TIMEOUT)
     viewer.dims.set_current_step(0, 0)
     stack.gate.set()
-    qtbot.waitUntil(lambda: lazy_layer.loaded, timeout=20_000)
+    qtbot.waitUntil(lambda: lazy_layer.loaded, timeout=TIMEOUT)
     np.testing.assert_array_equal(shown(lazy_layer), expected(0))
 
 
@@ -104,13 +105,13 @@ def test_data_are_true_whatever_is_shown(viewer, lazy_layer, qtbot):
     assert isinstance(lazy_layer.data, da.Array)
     exact = filters.gaussian(PLANES[5], sigma=2)
     np.testing.assert_array_equal(np.asarray(lazy_layer.data[5]), exact)
-    qtbot.waitUntil(lambda: lazy_layer.loaded, timeout=20_000)
+    qtbot.waitUntil(lambda: lazy_layer.loaded, timeout=TIMEOUT)
 
 
 def test_three_displayed_axes_come_in_the_background_too(viewer, lazy_layer, qtbot):
     viewer.dims.ndisplay = 3
     assert shown(lazy_layer).ndim == 3
-    qtbot.waitUntil(lambda: lazy_layer.loaded, timeout=30_000)
+    qtbot.waitUntil(lambda: lazy_layer.loaded, timeout=TIMEOUT)
     np.testing.assert_array_equal(shown(lazy_layer)[2], expected(2))
 
 
@@ -139,7 +140,7 @@ def test_napari_s_cache_of_tasks_is_the_window_s_alone(viewer, run, qtbot, heari
     layer = run(name)
     assert isinstance(layer.data, da.Array)
     viewer.dims.set_current_step(0, 3)
-    qtbot.waitUntil(lambda: layer.loaded, timeout=20_000)
+    qtbot.waitUntil(lambda: layer.loaded, timeout=TIMEOUT)
     np.testing.assert_array_equal(shown(layer), np.asarray(layer.data[3]).astype(np.float32))
     assert hearing <= {threading.main_thread()}
 
@@ -176,7 +177,7 @@ def test_a_pyramid_of_float64_is_shown_as_float32(viewer, panel, run, qtbot):
     exact = filters.gaussian(image, sigma=2)
     assert layer.multiscale
     assert layer.dtype == layer.data[0].dtype == np.float64
-    qtbot.waitUntil(lambda: layer.loaded, timeout=20_000)
+    qtbot.waitUntil(lambda: layer.loaded, timeout=TIMEOUT)
     assert layer._slice.image.raw.dtype == np.float32
     np.testing.assert_array_equal(np.asarray(layer.data[0]), exact)
     viewer.layers.selection.active = layer
@@ -223,11 +224,11 @@ def test_a_stored_pyramid_is_sliced_in_the_background(viewer, qtbot, noted, kind
     slicing.prepare(layer, viewer, is_lazy=False)
     viewer.add_layer(layer)
     look_at(layer, 0, [[0, 0, 0], [0, 127, 127]])
-    qtbot.waitUntil(lambda: layer.loaded, timeout=20_000)
+    qtbot.waitUntil(lambda: layer.loaded, timeout=TIMEOUT)
     del computed[:]
     viewer.dims.set_current_step(0, 4)
     assert not layer.loaded
-    qtbot.waitUntil(lambda: layer.loaded, timeout=20_000)
+    qtbot.waitUntil(lambda: layer.loaded, timeout=TIMEOUT)
     assert {level for _, level in computed} <= {0, 2}, "what is shown, and the thumbnail"
     seen = [thread for thread, level in computed if level == 0]
     assert len(seen) == 6, "the blocks of one plane"
@@ -235,12 +236,12 @@ def test_a_stored_pyramid_is_sliced_in_the_background(viewer, qtbot, noted, kind
     exact = (PLANES[4] / 2).astype(np.int32 if kind is Labels else np.float32)
     np.testing.assert_array_equal(layer._slice.image.raw, exact)
     look_at(layer, 0, [[0, 50, 0], [0, 99, 63]])
-    qtbot.waitUntil(lambda: layer.loaded, timeout=20_000)
+    qtbot.waitUntil(lambda: layer.loaded, timeout=TIMEOUT)
     np.testing.assert_array_equal(layer._slice.image.raw, exact[50:100, :64])
     np.testing.assert_array_equal(layer._transforms["tile2data"].translate[-2:], (50, 0))
     assert len([thread for thread, level in computed if level == 0]) == 6, "cached by tile"
     viewer.dims.ndisplay = 3
     assert layer._slice.image.raw.shape == levels[-1].shape
     viewer.dims.ndisplay = 2
-    qtbot.waitUntil(lambda: layer.loaded, timeout=20_000)
+    qtbot.waitUntil(lambda: layer.loaded, timeout=TIMEOUT)
     assert layer._slice.image.raw.ndim == 2

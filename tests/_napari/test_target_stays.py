@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from napari.layers import Image
 from skimage import filters
+from tests._napari.conftest import TIMEOUT
 
 import napari_tilewise as tw
 from napari_tilewise._napari.recipe_panel.recipe_panel import RecipePanel
 
 pytestmark = pytest.mark.gui
 
-TIMEOUT = 30_000
 NOISE = np.random.default_rng(0).random((60, 70))
 
 

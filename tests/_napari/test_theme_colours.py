@@ -10,6 +10,7 @@ import pytest
 from napari.utils.theme import get_theme
 from qtpy.QtGui import QColor, QPalette
 from skimage.color import rgb2lab
+from tests._napari.conftest import TIMEOUT
 
 from napari_tilewise._napari.widgets import theme_colours
 from napari_tilewise._napari.widgets.theme_colours import Tone, colour
@@ -84,7 +85,7 @@ def test_panels_follow_the_theme(use, panel, qtbot):
     ground = QPalette.ColorRole.WindowText
     for name in ("light", "dark"):
         use(name)
-        qtbot.waitUntil(lambda: colour(Tone.LINK) in panel.page.text())
+        qtbot.waitUntil(lambda: colour(Tone.LINK) in panel.page.text(), timeout=TIMEOUT)
         panel.kind.ensurePolished()
         assert panel.kind.palette().color(ground) == QColor(colour(Tone.FAINT))
         item = panel.chooser.list.topLevelItem(0)

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from qtpy.QtCore import QTimer
+from tests._napari.conftest import TIMEOUT
 
 import napari_tilewise
 
@@ -50,7 +51,7 @@ class Beats:
     def wait(self, qtbot, rounds=100):
         """Wait until the event loop has come round so many times more."""
         end = self.count + rounds
-        qtbot.waitUntil(lambda: self.count >= end, timeout=20_000)
+        qtbot.waitUntil(lambda: self.count >= end, timeout=TIMEOUT)
 
     def stop(self):
         self._timer.stop()

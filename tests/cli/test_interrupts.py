@@ -69,7 +69,7 @@ def test_the_first_ctrl_c_is_answered_and_the_second_ends_the_process(run, execu
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
     assert says(process, "Interrupted")
-    process.wait(timeout=10)
+    process.wait(timeout=60)
     assert process.returncode == (-signal.SIGKILL if variables else 1)
 
 
@@ -83,10 +83,10 @@ def test_one_ctrl_c_ends_a_run_whose_tiles_never_end(run, executor, variables):
     assert says(process, "computing")
     workers = psutil.Process(process.pid).children(recursive=True)
     os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to all processes of a command
-    _, stderr = process.communicate(timeout=30)
+    _, stderr = process.communicate(timeout=60)
     assert process.returncode == (-signal.SIGKILL if executor == "serial" else 1)
     assert "Traceback" not in stderr
-    _, alive = psutil.wait_procs(workers, timeout=30)
+    _, alive = psutil.wait_procs(workers, timeout=60)
     assert not alive
 
 
@@ -95,7 +95,7 @@ def test_sigterm_ends_a_process_that_cannot_answer(run):
     assert says(process, "computing")
     process.send_signal(signal.SIGTERM)
     assert says(process, "Interrupted")
-    process.wait(timeout=10)
+    process.wait(timeout=60)
 
 
 def test_a_run_that_sigterm_ended_is_resumed(run, tmp_path):
@@ -104,7 +104,7 @@ def test_a_run_that_sigterm_ended_is_resumed(run, tmp_path):
     process.send_signal(signal.SIGTERM)
     assert says(process, "Cancelling")
     assert says(process, "Interrupted")
-    process.wait(timeout=10)
+    process.wait(timeout=60)
     assert process.returncode in (1, -signal.SIGKILL)  # it ends itself, or its helper does
     assert "out.ome.zarr" not in os.listdir(tmp_path)
     process = run("--workers", "1", quick_tiles=1000)

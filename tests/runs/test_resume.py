@@ -120,7 +120,7 @@ def test_a_run_by_processes_that_is_killed(children: Any, source: Path, tmp_path
     workers = [int(number) for number in log.with_suffix(".pids").read_text().split()]
     assert len(workers) >= 2
     left = [psutil.Process(number) for number in workers if psutil.pid_exists(number)]
-    assert psutil.wait_procs(left, timeout=30)[1] == []
+    assert psutil.wait_procs(left, timeout=60)[1] == []
     assert child(children, CHAIN, source, path, log, {}, **options) == 0
     assert content(path) == content(whole)
     lines = log.read_text().splitlines()
@@ -149,7 +149,7 @@ def test_a_slow_disk_slows_the_run_and_fills_no_queue(
         nonlocal written
         with state:  # a disk that takes one block at a time, and each only when others wait
             busy = state.wait_for(
-                lambda: computed - written >= OPTIONS["workers"] or computed == TILES, 20
+                lambda: computed - written >= OPTIONS["workers"] or computed == TILES, 60
             )
             assert busy
             write(self, region, block)
