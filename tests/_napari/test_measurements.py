@@ -272,7 +272,7 @@ def test_the_copy_key_copies_the_chosen_rows(measured, qtbot):
 
 def test_a_name_of_another_format_is_refused_with_both_formats(measured, qtbot, tmp_path):
     measured.objects.save_rows(tmp_path / "table.xlsx")
-    qtbot.waitUntil(lambda: not measured.objects.writer.is_running, timeout=30_000)
+    qtbot.waitUntil(lambda: not measured.objects.writer.is_running, timeout=TIMEOUT)
     assert "ends in .csv or .parquet" in measured.message.text()
     assert not list(tmp_path.iterdir())
 

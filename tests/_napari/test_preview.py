@@ -335,7 +335,7 @@ def test_a_slow_stale_request_is_cancelled_but_not_twice(qtbot, computation, lat
     monkeypatch.setattr(latest_worker, "PATIENCE", 0)
     for request in range(2):
         latest.submit(request)
-        assert computation.begun.acquire(timeout=10)
+        assert computation.begun.acquire(timeout=60)
     latest.submit(2)
     computation.go_on.set()
     qtbot.waitUntil(lambda: latest.computed == 2, timeout=TIMEOUT)

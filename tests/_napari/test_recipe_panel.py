@@ -422,7 +422,7 @@ HYSTERESIS = "filters.apply_hysteresis_threshold"
 def start_of(recipes, qtbot):
     """Return the parameters of the selected step once the range before it is known."""
     worker = recipes.step.form.lines.worker
-    qtbot.waitUntil(lambda: worker.computed > 0 and worker.is_still)
+    qtbot.waitUntil(lambda: worker.computed > 0 and worker.is_still, timeout=TIMEOUT)
     return dict(recipes.recipe.steps[recipes.selected].parameters)
 
 
