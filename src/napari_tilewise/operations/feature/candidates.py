@@ -30,6 +30,8 @@ ORDERING = 72
 """Bytes per candidate beyond its place and value while they are sorted and spaced."""
 AROUND = 4096
 """Peaks whose neighbours are listed at a time."""
+TOGETHER = 64
+"""The same where the first of them reject many of the others."""
 _NORMS = (1, 2, np.inf)
 """Orders of distances between whole numbers that are exact."""
 
@@ -193,11 +195,13 @@ class CornerSpacing:
             return points
         tree = cKDTree(points)
         is_rejected = np.zeros(len(points), bool)
-        for index, point in enumerate(points):
-            if not is_rejected[index]:
-                neighbours = self._near(tree, point)
-                neighbours.remove(index)
-                is_rejected[neighbours] = True
+        for rows in row_groups(len(points), TOGETHER):
+            indices = rows.start + np.flatnonzero(~is_rejected[rows])
+            lists = self._near(tree, points[indices], return_sorted=False)
+            for index, neighbours in zip(indices.tolist(), lists, strict=True):
+                if len(neighbours) > 1 and not is_rejected[index]:
+                    neighbours.remove(index)
+                    is_rejected[neighbours] = True
         chosen = points[~is_rejected]
         return chosen if np.isinf(most) else chosen[: int(most)]
 

@@ -260,7 +260,7 @@ OPERATIONS = (
         result=ResultSpec(dtype=lambda call: np.float64, shape=_circle_shape, channel=first_axis),
         plan_of=_hough_circle,
         limits=Limits(ndim=(2, 2)),
-        cost=Cost(memory=6.0, largest_region=_perimeters),
+        cost=Cost(memory=6.0, largest_region=_perimeters, at_once=AtOnce(function=2**16)),
     ),
     Operation(
         name="transform.hough_circle_peaks",
