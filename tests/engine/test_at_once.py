@@ -10,8 +10,7 @@ import pytest
 from skimage import color, data, exposure, feature, filters, measure, segmentation, util
 
 import napari_tilewise as tw
-from napari_tilewise.engine import at_once
-from napari_tilewise.engine.images import prepared_calls
+from napari_tilewise.engine.at_once import bound_call, pixel_checks, prepared_calls, whole_image
 from napari_tilewise.errors import Cancelled
 from napari_tilewise.kernels import available
 
@@ -31,7 +30,7 @@ def nothing_is_prepared() -> None:
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Whether each call of `apply` so far was computed at once."""
     results: list[bool] = []
-    computed = at_once.computed_at_once
+    computed = whole_image.computed_at_once
 
     def noted(*args: Any) -> Any:
         result = computed(*args)
@@ -46,13 +45,13 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 def by_function(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the operations whose functions got an image whole so far."""
     names: list[str] = []
-    compute = at_once._by_function
+    compute = whole_image._by_function
 
     def noted(bound: Any, *args: Any) -> Any:
         names.append(bound.call.operation.name)
         return compute(bound, *args)
 
-    monkeypatch.setattr(at_once, "_by_function", noted)
+    monkeypatch.setattr(whole_image, "_by_function", noted)
     return names
 
 
@@ -91,9 +90,9 @@ def test_the_result_is_never_the_input(calls: list[bool]) -> None:
 def test_memory_is_looked_up_for_much_only(
     calls: list[bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(at_once, "available_memory", lambda: 2**20)
+    monkeypatch.setattr(pixel_checks, "lately_available_memory", lambda: 2**20)
     tw.apply("measure.label", LARGE)
-    monkeypatch.setattr(at_once, "LITTLE", 2**20)
+    monkeypatch.setattr(pixel_checks, "LITTLE", 2**20)
     tw.apply("measure.label", LARGE)
     assert calls == [available(), False]
 
@@ -220,14 +219,14 @@ def test_what_is_swept_needs_the_engine(calls: list[bool]) -> None:
 
 def test_further_images_and_footprints_are_bound_once(monkeypatch: pytest.MonkeyPatch) -> None:
     bound: list[str] = []
-    bind = at_once._bind
+    bind = bound_call._bind
 
     def noted(operation: Any, *args: Any) -> Any:
         bound.append(operation.name)
         return bind(operation, *args)
 
-    monkeypatch.setattr(at_once, "_bind", noted)
-    at_once._bound_before.cache_clear()
+    monkeypatch.setattr(bound_call, "_bind", noted)
+    bound_call._bound_before.cache_clear()
     footprint = np.ones((3, 3), np.uint8)
     for shift in range(3):
         other = np.roll(GRAY, shift)
@@ -245,8 +244,8 @@ def test_further_images_and_footprints_are_bound_once(monkeypatch: pytest.Monkey
 
 def test_a_large_result_is_not_made_at_once() -> None:
     zoom = tw.OPERATIONS["ndimage.zoom"]
-    assert at_once.computed_at_once(zoom, GRAY, {"zoom": 2}) is not None
-    assert at_once.computed_at_once(zoom, GRAY, {"zoom": 2000}) is None
+    assert whole_image.computed_at_once(zoom, GRAY, {"zoom": 2}) is not None
+    assert whole_image.computed_at_once(zoom, GRAY, {"zoom": 2000}) is None
 
 
 def test_what_is_written_into_a_result_is_not_found_again(calls: list[bool]) -> None:

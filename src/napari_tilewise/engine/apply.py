@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 
 from napari_tilewise import axes as _axes
-from napari_tilewise.engine.at_once import computed_at_once
+from napari_tilewise.engine.at_once.prepared_calls import computed_as_before
+from napari_tilewise.engine.at_once.whole_image import computed_at_once
 from napari_tilewise.engine.build import StackLayout, build, eager_image
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.images.labelled import (
@@ -18,7 +19,6 @@ from napari_tilewise.engine.images.labelled import (
     pixels_of,
     plain_images,
 )
-from napari_tilewise.engine.images.prepared_calls import computed_as_before
 from napari_tilewise.engine.images.single_axes import may_drop, without_dropped
 from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.source import is_dask

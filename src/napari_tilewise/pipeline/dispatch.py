@@ -33,6 +33,12 @@ def _function_of_layers(layer_class: Any) -> AnyFunction | None:
     return None
 
 
+@lru_cache(maxsize=256)
+def _function_of_any(classes: tuple[Any, ...]) -> AnyFunction | None:
+    """Return what takes layers of the first class that is one of layers; None where none is."""
+    return next(filter(None, map(_function_of_layers, classes)), None)
+
+
 def apply(
     name: str,
     image: Value,
@@ -88,8 +94,7 @@ def apply(
     Cancelled
         When `cancel` was set.
     """
-    classes: list[Any] = [type(image), *map(type, params.values())]
-    function = next(filter(None, map(_function_of_layers, classes)), None)
+    function = _function_of_any((type(image), *map(type, params.values())))
     if function is not None:
         params["viewer"] = viewer
     elif viewer is not None:

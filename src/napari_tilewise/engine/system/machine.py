@@ -10,6 +10,7 @@ import sys
 from functools import cache
 from math import ceil
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import psutil
@@ -17,6 +18,8 @@ import psutil
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+MOMENT = 0.05
+"""Seconds for which what is available is not looked up again."""
 UNLIMITED = 2**60
 """Bytes from which a limit is none: the first version writes a number there."""
 FILES = (
@@ -25,6 +28,8 @@ FILES = (
 )
 """A cgroup's limit, its use, and the field of ``memory.stat`` that counts pages of files that the
 system drops when it needs them: in the second version of cgroups, and in the first."""
+_lately = (0.0, 0)
+"""Until when the bytes that follow count as available."""
 
 
 @cache
@@ -74,6 +79,18 @@ def available_memory(groups: Path = Path("/sys/fs/cgroup"), own: Path | None = N
     """
     free = int(psutil.virtual_memory().available)
     return max(0, min([free, *(limit - used for limit, used in _limits(groups, own))]))
+
+
+def lately_available_memory() -> int:
+    """Return how many bytes this process could still take a moment ago.
+
+    Many small images ask one after the other: each look-up reads a dozen files.
+    """
+    global _lately
+    now = monotonic()
+    if now >= _lately[0]:
+        _lately = now + MOMENT, available_memory()
+    return _lately[1]
 
 
 def total_memory(groups: Path = Path("/sys/fs/cgroup"), own: Path | None = None) -> int:

@@ -27,6 +27,7 @@ from napari_tilewise.operations.shared.whole import whole
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.deviation import SWAPPED_SINGLE
 from napari_tilewise.operations.spec.operation import (
+    SMALL_WHOLE,
     Accuracy,
     Block,
     Call,
@@ -380,7 +381,7 @@ OPERATIONS = (
         result=ResultSpec(dtype=as_float),
         plan_of=_denoise,
         limits=Limits(check=_check),
-        cost=Cost(largest_region=_largest, memory=10.0),
+        cost=Cost(largest_region=_largest, memory=10.0, at_once=SMALL_WHOLE),
         note="Needs PyWavelets. With the default number of levels a tile needs a large part of the "
         "image; about wavelet_levels=3 needs little. The whole image is read at once if it is "
         "small for its number of levels, and with convert2ycbcr.",
@@ -398,7 +399,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=lambda call: 5),
         plan_of=_estimate,
         limits=Limits(check=lambda call: _pywt(call) and None),
-        cost=Cost(memory=6.0),
+        cost=Cost(memory=6.0, at_once=SMALL_WHOLE),
         note="Needs PyWavelets.",
     ),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,22 @@ if TYPE_CHECKING:
 
 FEW_PIXELS = 2**16
 """Which NumPy looks at before a kernel would begin."""
+
+
+class _Bits(NamedTuple):
+    """How the numbers of a data type read as integers: all that are not finite are above."""
+
+    unsigned: str
+    signed: str
+    infinity: int
+    minus_infinity: int
+
+
+_BITS = {
+    np.dtype(np.float16): _Bits("u2", "i2", 0x7C00, 0xFC00),
+    np.dtype(np.float32): _Bits("u4", "i4", 0x7F800000, 0xFF800000),
+    np.dtype(np.float64): _Bits("u8", "i8", 0x7FF0000000000000, 0xFFF0000000000000),
+}
 
 
 @cache
@@ -75,7 +91,16 @@ def is_finite(image: np.ndarray) -> bool:
         from napari_tilewise.kernels.footprint_windows import is_moderate
 
         return is_moderate(image, math.inf)
-    return bool(np.isfinite(image).all())
+    floats = _BITS.get(image.dtype)
+    if floats is None or not image.size:
+        return bool(np.isfinite(image).all())
+    # Of bits read as integers one maximum says it, or two where numbers are negative.
+    largest = int(image.view(floats.unsigned).max())
+    if largest < floats.infinity:
+        return True
+    return (
+        largest < floats.minus_infinity and int(image.view(floats.signed).max()) < floats.infinity
+    )
 
 
 def run_fastest(path: str, function: AnyFunction, *args: Any, **params: Any) -> Any:

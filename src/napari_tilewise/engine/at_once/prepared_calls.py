@@ -13,7 +13,7 @@ import numpy as np
 from napari_tilewise.errors import TilewiseError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
     from napari_tilewise.operations.spec.operation import Call
     from napari_tilewise.types import Array, DType, Parameters, Value
@@ -38,7 +38,7 @@ class _Prepared(NamedTuple):
     """The image's data type; another that is equal, such as C's ``long long``, is not it."""
 
 
-_prepared: dict[tuple[str, tuple[int, ...], DType, str], _Prepared] = {}
+_prepared: dict[tuple[str, tuple[int, ...], DType, Hashable], _Prepared] = {}
 _images: dict[str, frozenset[str]] = {}
 """Names of the parameters of each operation that were further images of a prepared call."""
 
@@ -55,10 +55,10 @@ def computed_as_before(name: str, image: Array, params: Parameters) -> tuple[Val
     params
         The operation's parameters, not yet checked.
     """
-    text = _text(params, _images.get(name, NO_NAMES))
-    if text is None:
+    key = _key(params, _images.get(name, NO_NAMES))
+    if key is None:
         return None
-    prepared = _prepared.get((name, image.shape, image.dtype, text))
+    prepared = _prepared.get((name, image.shape, image.dtype, key))
     if prepared is None or image.dtype is not prepared.dtype or not image.flags.c_contiguous:
         return None
     try:
@@ -88,13 +88,13 @@ def prepare_call(call: Call, params: Parameters, further: Sequence[str], run: Ru
     images = _images.get(name, NO_NAMES).union(further)
     if any(type(params.get(key)) is np.ndarray for key in images.difference(further)):
         return  # an image at other times: its form would not tell it from another array
-    text = _text(params, images)
-    if text is None:
+    key = _key(params, images)
+    if key is None:
         return
     if len(_prepared) >= MOST:
         _prepared.clear()
     _images[name] = images
-    _prepared[name, call.shape, call.dtype, text] = _Prepared(run, call.dtype)
+    _prepared[name, call.shape, call.dtype, key] = _Prepared(run, call.dtype)
 
 
 def is_plain(value: Any) -> bool:
@@ -120,8 +120,8 @@ def is_plain_list(value: Any) -> bool:
     return type(value) is list and len(value) <= FEW_ITEMS and all(map(is_plain, value))
 
 
-def _text(params: Parameters, images: frozenset[str]) -> str | None:
-    """Return a text that other parameters do not have; None where there is no short one.
+def _key(params: Parameters, images: frozenset[str]) -> Hashable | None:
+    """Return what other parameters do not have; None where that is not short.
 
     1, 1.0 and True are equal, and 0.0 and -0.0 are: their texts are not.
     """
@@ -129,18 +129,24 @@ def _text(params: Parameters, images: frozenset[str]) -> str | None:
         return ""
     if all(map(is_plain, params.values())):
         return repr(dict(params))
-    texts = [f"{name}={_text_of(value, name in images)}" for name, value in params.items()]
-    return None if any(text.endswith("=") for text in texts) else ", ".join(texts)
+    parts: list[Hashable] = []
+    for name, value in params.items():
+        part = _part(value, name in images)
+        if part is None:
+            return None
+        parts += (name, part)
+    return tuple(parts)
 
 
-def _text_of(value: Value, is_image: bool) -> str:
-    """Return a text of a parameter: of an image, its form; empty where there is none."""
-    if is_plain(value) or is_plain_list(value):
-        return repr(value)
-    if type(value) is not np.ndarray or not value.flags.c_contiguous:
-        return ""
+def _part(value: Value, is_image: bool) -> Hashable | None:
+    """Return what stands for a parameter in a key: for an image, its form."""
+    if type(value) is not np.ndarray:
+        return repr(value) if is_plain(value) or is_plain_list(value) else None
+    if not value.flags.c_contiguous:
+        return None
+    dtype = value.dtype
     if is_image:
-        return f"<{value.dtype.byteorder}{value.dtype.char} {value.shape}>"
-    if value.nbytes > FEW_BYTES or value.dtype.kind not in "buif":
-        return ""
-    return f"<{value.dtype.byteorder}{value.dtype.char} {value.shape} {value.tobytes().hex()}>"
+        return dtype.byteorder, dtype.char, value.shape
+    if value.nbytes > FEW_BYTES or dtype.kind not in "buif":
+        return None
+    return dtype.byteorder, dtype.char, value.shape, value.tobytes()

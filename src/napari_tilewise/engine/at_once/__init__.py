@@ -1,0 +1,1 @@
+"""Small images in memory: one call of the function or its kernel, or one tile, in this thread."""

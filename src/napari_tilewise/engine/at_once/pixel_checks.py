@@ -1,0 +1,118 @@
+"""Whether an image goes through a function in one call, as far as its pixels and memory decide it.
+
+What the form of an image decides is bound once (`bound_call`); this is asked for each image.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_tilewise.engine.at_once.bound_call import LITTLE, SMALL
+from napari_tilewise.engine.system.machine import lately_available_memory
+from napari_tilewise.operations.spec.substitution import accepts, is_finite
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_tilewise.engine.at_once.bound_call import BoundCall
+    from napari_tilewise.operations.spec.operation import Cost
+    from napari_tilewise.types import Array, Parameters
+
+MOST_LEVELS = 2**20
+"""The longest range of integers that is counted."""
+
+
+def pays(bound: BoundCall, pixels: Array, images: Parameters) -> bool:
+    """Return whether a kernel stands for the function, or the image is small; the pixels suit.
+
+    Parameters
+    ----------
+    bound
+        The call.
+    pixels
+        The image, contiguous and of this machine's data type.
+    images
+        The further images by parameter name, the same; None where there is none.
+    """
+    several = (pixels, *images.values())
+    if bound.is_counted and not all(map(_has_few_levels, several)):
+        return False
+    operation = bound.call.operation
+    if bound.is_small:
+        suits = not bound.is_finite or all(map(_has_numbers, several))
+        return suits and (pixels.size <= SMALL or _fits(operation.cost, pixels))
+    # A kernel says itself whether it knows NaN and infinity.
+    if not bound.has_kernel or not accepts(bound.path, pixels, **bound.call.keywords, **images):
+        return False
+    return _fits(operation.cost, pixels, operation.cost.at_once.copies)
+
+
+def later_checks(
+    bound: BoundCall, pixels: Array, images: Parameters
+) -> list[tuple[str | None, Callable[[Array], bool]]]:
+    """Return what is to be asked of later images of the same form, which paid once.
+
+    Parameters
+    ----------
+    bound
+        The call, of a small image.
+    pixels
+        An image of this form.
+    images
+        Further images of their form.
+
+    Returns
+    -------
+    list of (str or None, function)
+        Names of further images, None for the image itself, and what each has to pass.
+    """
+    checks: list[tuple[str | None, Callable[[Array], bool]]] = []
+    for name, array in ((None, pixels), *images.items()):
+        if array is not None and bound.is_finite and array.dtype.kind == "f":
+            checks.append((name, is_finite))
+        if array is not None and bound.is_counted and _is_counted(array):
+            checks.append((name, _has_few_levels))
+    if pixels.size > SMALL or bound.more_bytes:
+        cost, more = bound.call.operation.cost, bound.more_bytes
+        checks.append((None, lambda pixels: _fits(cost, pixels) and is_free(more)))
+    return checks
+
+
+def is_free(nbytes: float) -> bool:
+    """Return whether there is memory for what one call takes; of little, nobody asks.
+
+    Parameters
+    ----------
+    nbytes
+        What it takes.
+    """
+    return nbytes <= LITTLE or nbytes < lately_available_memory() / 2
+
+
+def _fits(cost: Cost, pixels: Array, copies: int | None = None) -> bool:
+    """Return whether there is memory for the image in one call; of few pixels, nobody asks."""
+    if pixels.size <= SMALL:
+        return True
+    return is_free(
+        copies * pixels.nbytes if copies else pixels.size * 8 * (cost.whole or cost.memory)
+    )
+
+
+def _has_numbers(image: Array | None) -> bool:
+    """Return whether an image holds neither NaN nor infinity."""
+    return image is None or is_finite(image)
+
+
+def _is_counted(image: Array) -> bool:
+    """Return whether the data type alone leaves open how long the range of integers is."""
+    return image.dtype.kind in "ui" and image.dtype.itemsize > 2
+
+
+def _has_few_levels(image: Array | None) -> bool:
+    """Return whether the range of integers is short."""
+    if image is None or not _is_counted(image):
+        return True
+    # Negative numbers are large ones without a sign.
+    if int(image.view(f"u{image.dtype.itemsize}").max()) <= MOST_LEVELS:
+        return True
+    return int(image.max()) - min(0, int(image.min())) <= MOST_LEVELS
