@@ -11,7 +11,7 @@ from napari.layers import Labels
 from qtpy.QtCore import QItemSelectionModel, QPoint, Qt
 from qtpy.QtGui import QShortcut
 from qtpy.QtWidgets import QApplication
-from skimage import data, exposure, feature, measure
+from skimage import data, exposure, feature, measure, transform
 from tests._napari.conftest import TIMEOUT
 from window_work import WindowWork
 
@@ -359,6 +359,51 @@ def test_points_have_a_table_too(viewer, run):
     select(panel, 2)
     assert blobs.selected_data == {2}
     np.testing.assert_allclose(viewer.scene.camera.center[-2:], blobs.data[2])
+
+
+def test_lengths_that_count_pixels_are_in_the_layers_unit(viewer, run, panel):
+    """With the pixels beside them, as the declaration says; the stored numbers stay in pixels."""
+    mask = COINS > 150
+    fine = viewer.add_image(mask.astype(float), name="mask", scale=(0.5, 0.5), units=("um", "um"))
+    run("measure.perimeter", fine)
+    expected = measure.perimeter(mask)
+    (shown,) = panel.numbers.numbers.values()
+    assert shown == f"{expected / 2} µm ({expected} px)"
+    assert panel.numbers.table.item(0, 1).text() == f"{expected / 2:.6g} µm ({expected:.6g} px)"
+    src, dst = (10, 10), (40, 50)
+    run("measure.profile_line", fine, src=src, dst=dst)
+    numbers = open_measurements(viewer).numbers
+    profile = measure.profile_line(mask.astype(float), src, dst)
+    assert numbers.plot._data.x_title == "distance (µm)"
+    np.testing.assert_allclose(numbers.plot._data.x, np.arange(len(profile)) / 2)
+    titles = [column.title for column in numbers.model.columns]
+    assert titles == ["distance (µm)", "distance (px)", "return value"]
+    np.testing.assert_array_equal(numbers.model.columns[2].values, profile)
+    run("transform.hough_line", fine)
+    _, _, distances = transform.hough_line(mask.astype(float))
+    columns = {column.title: column.values for column in numbers.model.columns}
+    np.testing.assert_array_equal(columns["distances (px)"], distances)
+    np.testing.assert_array_equal(columns["distances (µm)"], distances / 2)
+
+
+def test_lengths_in_directions_that_pixels_do_not_share(viewer, run, panel):
+    """A perimeter has no length then; a line has one."""
+    mask = (COINS > 150).astype(float)
+    flat = viewer.add_image(mask, name="mask", scale=(0.5, 2), units=("um", "um"))
+    run("measure.perimeter", flat)
+    assert list(panel.numbers.numbers.values()) == [str(measure.perimeter(mask > 0))]
+    run("measure.profile_line", flat, src=(10, 10), dst=(40, 50))
+    numbers = open_measurements(viewer).numbers
+    length = np.hypot(30 * 0.5, 40 * 2)
+    np.testing.assert_allclose(numbers.plot._data.x[-1], length)
+
+
+def test_lengths_without_a_unit_are_in_pixels(viewer, run, panel):
+    mask = viewer.add_image((COINS > 150).astype(float), name="mask")
+    run("measure.perimeter", mask)
+    assert list(panel.numbers.numbers.values()) == [str(measure.perimeter(COINS > 150))]
+    run("measure.profile_line", mask, src=(10, 10), dst=(40, 50))
+    assert open_measurements(viewer).numbers.plot._data.x_title in ("index", "distance (px)")
 
 
 def test_curves_pictures_and_small_tables(viewer, run):

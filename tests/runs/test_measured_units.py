@@ -219,6 +219,26 @@ def test_the_pixel_size_of_a_file(tmp_path: Path) -> None:
     assert pixel_size(tmp_path / "plain.ome.zarr") is None
 
 
+def test_numbers_in_pixels_are_recorded_with_their_size(tmp_path: Path) -> None:
+    """The numbers themselves stay as scikit-image gives them."""
+    mask = objects(50, 60) > 0
+    fine = xr.DataArray(
+        mask, dims=("y", "x"),
+        coords={n: (n, 0.5 * np.arange(k), {"units": "micrometer"})
+                for n, k in zip("yx", mask.shape, strict=True)},
+    )  # fmt: skip
+    tw.run("measure.perimeter", fine, tmp_path / "perimeter.json")
+    written = json.loads((tmp_path / "perimeter.json").read_text())
+    assert written["value"] == measure.perimeter(mask)
+    lengths = written["napari-tilewise"]["lengths"]
+    assert lengths == {"unit": "micrometer", "powers": [1], "sizes": [0.5]}
+    line = {"src": (0, 0), "dst": (30, 40)}
+    tw.run(("measure.profile_line", line), fine.astype(float), tmp_path / "line.json")
+    written = json.loads((tmp_path / "line.json").read_text())
+    lengths = written["napari-tilewise"]["lengths"]
+    assert lengths == {"unit": "micrometer", "step": 0.5, "step_in_pixels": 1.0}
+
+
 def test_items_of_a_batch_are_measured_each_in_its_own_units(tmp_path: Path) -> None:
     labels = objects(50, 60)
     for number, size in enumerate((0.5, 0.25), start=1):

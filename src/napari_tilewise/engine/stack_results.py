@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from napari_tilewise.engine.materialized import Materialized
     from napari_tilewise.engine.stack import Stack
+    from napari_tilewise.operations.spec.calibration import MeasuredLengths
     from napari_tilewise.operations.spec.operation import Output
     from napari_tilewise.types import Array, Value
 
@@ -37,6 +38,8 @@ class Result:
     """Returns the numbers that were found on the way, such as thresholds, once it is computed."""
     spacing: tuple[float, ...] = ()
     """The pixel size along the spatial axes by which a table is measured; empty: it has none."""
+    lengths: MeasuredLengths | None = None
+    """What numbers that count pixels are in the image's unit; None if none do, or it has none."""
 
 
 def results_of(

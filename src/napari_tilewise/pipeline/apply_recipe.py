@@ -191,7 +191,11 @@ def _recording(results: tuple[Result, ...], pipeline: Pipeline) -> tuple[Result,
     """Return results that tell the numbers that their pipeline finds, and their pixel size."""
     measured = pipeline.measured_in
     spacing = () if measured is None else measured.spacing
-    return tuple(replace(result, recorded=pipeline.recorded, spacing=spacing) for result in results)
+    lengths = None if measured is None else measured.lengths
+    return tuple(
+        replace(result, recorded=pipeline.recorded, spacing=spacing, lengths=lengths)
+        for result in results
+    )
 
 
 def _pipeline(

@@ -29,6 +29,7 @@ from napari_tilewise.errors import (
     did_you_mean,
     option,
 )
+from napari_tilewise.operations.spec.calibration import Calibration
 from napari_tilewise.operations.spec.operation import Output
 from napari_tilewise.operations.spec.parameters import AlignedImage, OtherImage
 from napari_tilewise.operations.spec.pixel_positions import UNMOVED
@@ -111,7 +112,9 @@ class Pipeline:
         recipe = self.recipe
         for number, measured in self.measured.items():
             spec, step = measured.operation.step.calibration, recipe.steps[number]
-            if spec is not None and measured.params[spec.parameter] is not None:
+            if not isinstance(spec, Calibration):
+                continue
+            if measured.params[spec.parameter] is not None:
                 params = {**step.parameters, spec.parameter: measured.spacing}
                 recipe = recipe.replaced(number, replace(step, parameters=params))
         return recipe

@@ -6,13 +6,18 @@ that the caller sets goes first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_tilewise.axes import PixelSizes
 from napari_tilewise.io.metadata.units import converted
+from napari_tilewise.operations.spec.calibration import (
+    Calibration,
+    MeasuredLengths,
+    PixelLengths,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -59,7 +64,7 @@ class MeasuredIn:
             Names of columns.
         """
         spec = self.operation.step.calibration
-        if spec is None or self.unit is None:
+        if not isinstance(spec, Calibration) or self.unit is None:
             return {}
         powers = {name: spec.power(name, len(self.spacing), self.params) for name in columns}
         return {
@@ -67,6 +72,19 @@ class MeasuredIn:
             for name, power in powers.items()
             if power
         }
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether the function measures by the pixel size itself; other numbers stay in pixels."""
+        return isinstance(self.operation.step.calibration, Calibration)
+
+    @property
+    def lengths(self) -> MeasuredLengths | None:
+        """What the numbers of the result are in the unit; None if it is unknown, or has none."""
+        spec = self.operation.step.calibration
+        if not isinstance(spec, PixelLengths) or self.unit is None:
+            return None
+        return spec.in_units(self.params, self.spacing, self.unit)
 
     def __str__(self) -> str:
         """Return the pixel size as text."""
@@ -85,6 +103,14 @@ class MeasuredIn:
         """
         return {"spacing": list(self.spacing), "units": self.units(columns)}
 
+    def numbers_to_dict(self) -> MetadataDict:
+        """Return what a record says of numbers that count pixels, as plain data."""
+        lengths = self.lengths
+        if lengths is None:
+            return {}
+        entries = asdict(lengths).items()
+        return {"lengths": {key: value for key, value in entries if value not in (None, ())}}
+
 
 def measured_in(
     operation: Operation,
@@ -92,7 +118,7 @@ def measured_in(
     axes: Sequence[ResultAxis | None],
     sizes: PixelSizes | None,
 ) -> MeasuredIn | None:
-    """Return by which pixel size an operation measures; None for one that has no such parameter.
+    """Return by which pixel size an operation measures; None for one that has no lengths.
 
     Lengths are in the unit of the first of the axes.
 
@@ -113,10 +139,12 @@ def measured_in(
     InvalidParameter
         For a property that scikit-image does not measure with such pixels.
     """
-    spec = operation.step.calibration
-    if spec is None:
+    spec, stated = operation.step.calibration, spacing_along(axes, sizes)
+    if isinstance(spec, PixelLengths) and stated is not None:
+        return MeasuredIn(operation, params, *stated)
+    if not isinstance(spec, Calibration):
         return None
-    requested, stated = params[spec.parameter], spacing_along(axes, sizes)
+    requested = params[spec.parameter]
     if requested is not None:
         if np.size(requested) not in (1, len(axes)):
             return None  # refused when it is bound to the image

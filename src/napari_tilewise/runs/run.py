@@ -363,9 +363,14 @@ class RunJob:
 
 
 def _measured(run_plan: RunPlan, value: Value) -> MetadataDict:
-    """Return the pixel size by which a table is measured, and its columns' units; or nothing."""
+    """Return the pixel size by which a table is measured, and its columns' units; or nothing.
+
+    Of other numbers: what those that count pixels are in the image's unit.
+    """
     measured = run_plan.pipeline.measured_in
-    return {} if measured is None or not isinstance(value, Mapping) else measured.to_dict(value)
+    if measured is None:
+        return {}
+    return measured.to_dict(value) if isinstance(value, Mapping) else measured.numbers_to_dict()
 
 
 @contextmanager

@@ -196,7 +196,7 @@ class RunPlan:
     def _measured(self, number: int) -> MetadataDict:
         """Return the pixel size by which a step measures; nothing for a step without units."""
         measured = self.pipeline.measured.get(number)
-        if measured is None:
+        if measured is None or not measured.is_calibrated:
             return {}
         return {"spacing": list(measured.spacing), "unit": measured.unit}
 
@@ -227,7 +227,8 @@ class RunPlan:
             decision = decisions.get(number, "the result")
             line = f"step {number + 1}  {step.operation}: {decision}, {_computed_by(step)}"
             measured = self.pipeline.measured.get(number)
-            lines.append(line if measured is None else f"{line}; measured {measured}")
+            is_calibrated = measured is not None and measured.is_calibrated
+            lines.append(f"{line}; measured {measured}" if is_calibrated else line)
         return "\n".join(lines)
 
 

@@ -27,6 +27,7 @@ from napari_tilewise.engine.result_axes import ResultAxis, result_axes
 from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.stack_results import Result
 from napari_tilewise.errors import DestinationUnwritable, InvalidImage
+from napari_tilewise.io.metadata.units import unit_name
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.operations.spec.operation import Output
 from napari_tilewise.operations.spec.pixel_positions import UNMOVED
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.events import Listener
     from napari_tilewise.engine.stack import Stack
     from napari_tilewise.io.image import Image
+    from napari_tilewise.operations.spec.calibration import MeasuredLengths
     from napari_tilewise.runs.run_plan import RunPlan
     from napari_tilewise.types import ArrayLike
 
@@ -296,7 +298,10 @@ class _JobRun:
             value = value.compute(scheduler="synchronous")
         if result.output is Output.SCALAR and np.size(value) == 1:
             value = np.asarray(value).item()
-        outcome = JobOutcome(result.output, value, result.number, spacing=result.spacing)
+        outcome = JobOutcome(
+            result.output, value, result.number, spacing=result.spacing,
+            lengths=self._lengths(result),
+        )  # fmt: skip
         if result.output in (Output.SCALAR, Output.VALUES):
             return outcome
         before = self._before()
@@ -309,6 +314,15 @@ class _JobRun:
             axes = tuple(ResultAxis(axis, UNMOVED) for axis in range(len(source.shape)))
             measured = self.outcome(Result(Output.LABELS, source.finest, axes, None))
         return replace(outcome, frame=self._frame(before), measured=measured)
+
+    def _lengths(self, result: Result) -> MeasuredLengths | None:
+        """Return what numbers that count pixels are in the layer's unit, by its symbol."""
+        lengths = result.lengths
+        if lengths is None:
+            return None
+        units = self.job.source.placement.inner.units
+        symbols = {unit_name(str(unit)): f"{unit:~P}" for unit in units}
+        return replace(lengths, unit=symbols.get(lengths.unit, lengths.unit))
 
     def _before(self) -> Result | None:
         """Return the image that the last step processes; None if that is the source.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from napari_tilewise._napari.layers.snapshot_cache import StepMemo
     from napari_tilewise.engine.events import Listener
     from napari_tilewise.engine.result_axes import ResultAxis
+    from napari_tilewise.operations.spec.calibration import MeasuredLengths
     from napari_tilewise.operations.spec.operation import Operation
     from napari_tilewise.recipe import Recipe, Step
     from napari_tilewise.types import ArrayLike, TileLengths
@@ -199,6 +200,8 @@ class JobOutcome:
     """The numbers that the steps found on their way, such as thresholds, by name."""
     spacing: tuple[float, ...] = ()
     """The pixel size along the spatial axes by which a table is measured; empty: it has none."""
+    lengths: MeasuredLengths | None = None
+    """What numbers that count pixels are in the layer's unit, by its symbol; None if none do."""
     measured: JobOutcome | None = None
     """For a table: the measured labels, if they are not the source."""
 

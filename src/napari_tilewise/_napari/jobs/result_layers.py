@@ -209,7 +209,8 @@ def note(job: Job, outcome: JobOutcome, source: Layer | None) -> str:
         The layer that was measured; None if it was removed.
     """
     if source is not None:
-        layer_record.store_value(source, job.operation.name, outcome.number or 0, outcome.data)
+        number, lengths = outcome.number or 0, outcome.lengths
+        layer_record.store_value(source, job.operation.name, number, outcome.data, lengths)
     location = f"in the metadata of {job.source.name!r}"
     return f"{job}: {_as_text(outcome.data, location)}"
 

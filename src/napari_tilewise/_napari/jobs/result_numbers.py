@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_tilewise._napari.widgets.found_numbers import MeasuredNumber
+from napari_tilewise._napari.widgets.unit_text import PIXEL, with_power
 from napari_tilewise.operations.spec.operation import Output
 
 if TYPE_CHECKING:
@@ -43,9 +45,20 @@ def numbers_of(job: Job, outcomes: Sequence[JobOutcome]) -> dict[str, object]:
     for outcome in outcomes:
         if is_single(outcome):
             numbers[title if outcome.number is None else f"{title} {outcome.number + 1}"] = (
-                outcome.data
+                _with_unit(outcome)
             )
         scalars = {name: value for name, value in outcome.scalars.items() if np.size(value) <= MOST}
         is_only = len(scalars) == 1
         numbers |= {title if is_only else f"{title}: {name}": scalars[name] for name in scalars}
     return numbers
+
+
+def _with_unit(outcome: JobOutcome) -> object:
+    """Return a single number, as a length in the layer's unit if it counts pixels."""
+    lengths = outcome.lengths
+    size = None if lengths is None else lengths.size()
+    if lengths is None or size is None:
+        return outcome.data
+    power = lengths.powers[0]
+    unit, pixel = with_power(lengths.unit, power), with_power(PIXEL, power)
+    return MeasuredNumber(outcome.data * size, unit, outcome.data, pixel)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_tilewise.io.plain_data import Metadata, MetadataDict
+    from napari_tilewise.operations.spec.calibration import MeasuredLengths
     from napari_tilewise.types import Value
 
 _edits: WeakKeyDictionary[Layer, int] = WeakKeyDictionary()
@@ -247,7 +248,9 @@ def _tooltip(of: ref[Layer], record: Record) -> str:
     return "\n".join(lines)
 
 
-def store_value(layer: Layer, name: str, number: int, value: Value) -> None:
+def store_value(
+    layer: Layer, name: str, number: int, value: Value, lengths: MeasuredLengths | None = None
+) -> None:
     """Store numbers that were measured on a layer with it.
 
     Parameters
@@ -260,12 +263,16 @@ def store_value(layer: Layer, name: str, number: int, value: Value) -> None:
         The index among the operation's results.
     value
         The measured numbers.
+    lengths
+        What those that count pixels are in the layer's unit.
     """
     metadata = _metadata(layer)
+    units = {**metadata.get("lengths", {})}
+    units[name] = {**units.get(name, {}), number: lengths}
     values = metadata.get("values", {})
     earlier = {key: numbers for key, numbers in values.items() if key != name}
     newest = {name: {**values.get(name, {}), number: value}}  # comes last
-    _put(layer, {**metadata, "values": {**earlier, **newest}, "newest": "values"})
+    _put(layer, {**metadata, "values": {**earlier, **newest}, "newest": "values", "lengths": units})
 
 
 def stored_part(layer: Layer, key: str) -> Any:
@@ -358,7 +365,8 @@ def _put(layer: Layer, metadata: Metadata) -> None:
 
 
 def _without_record(metadata: Metadata) -> MetadataDict:
-    return {key: value for key, value in metadata.items() if key in ("values", "objects")}
+    measured = ("values", "lengths", "objects")
+    return {key: value for key, value in metadata.items() if key in measured}
 
 
 def _read(layer: Layer) -> Record | None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_tilewise._napari.measurements.plot import PlotData
 from napari_tilewise._napari.tables.columns import TableColumn, plain_columns
+from napari_tilewise._napari.widgets.unit_text import PIXEL, with_power
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from napari_tilewise.operations.spec.calibration import MeasuredLengths
 
 SHORTEST_CURVE = 13
 """Shorter rows of numbers are read better as a table."""
@@ -31,7 +34,9 @@ class NumberTable:
     """A plane of numbers, such as an accumulator."""
 
 
-def numbers_of(value: Any, names: Sequence[str] = ()) -> NumberTable:
+def numbers_of(
+    value: Any, names: Sequence[str] = (), lengths: MeasuredLengths | None = None
+) -> NumberTable:
     """Return how a result is shown.
 
     Parameters
@@ -40,7 +45,14 @@ def numbers_of(value: Any, names: Sequence[str] = ()) -> NumberTable:
         A number, an array, a dict of columns, or a sequence of such.
     names
         The names of a sequence's parts, in order.
+    lengths
+        What numbers that count pixels are in the layer's unit.
     """
+    numbers = _numbers_of(value, names)
+    return numbers if lengths is None else _with_units(numbers, lengths)
+
+
+def _numbers_of(value: Any, names: Sequence[str]) -> NumberTable:
     if isinstance(value, dict):
         return NumberTable(plain_columns(value))
     parts = list(value) if isinstance(value, tuple | list) else [value]
@@ -63,6 +75,39 @@ def numbers_of(value: Any, names: Sequence[str] = ()) -> NumberTable:
         return NumberTable(plain_columns(columns))
     picture = array.astype(float) if array.ndim == 2 and array.dtype.kind in "biuf" else None
     return NumberTable(plain_columns({titles[0]: np.atleast_1d(array.ravel())}), picture=picture)
+
+
+def _with_units(numbers: NumberTable, lengths: MeasuredLengths) -> NumberTable:
+    """Return lengths in their unit, with the pixels beside them; a curve over the distance."""
+    columns, plot = numbers.columns, numbers.plot
+    parts = range(len(columns)) if numbers.picture is None else range(1, len(columns) + 1)
+    if lengths.step is None or lengths.step_in_pixels is None:
+        by_part = zip(parts, columns, strict=True)
+        pairs = [_in_unit(column, part, lengths) for part, column in by_part]
+        return replace(numbers, columns=[column for pair in pairs for column in pair])
+    if not columns or numbers.picture is not None:
+        return numbers
+    steps = np.arange(len(columns[0].values), dtype=float)
+    distances = TableColumn("distance", "distance", steps * lengths.step_in_pixels)
+    size = lengths.step / lengths.step_in_pixels if lengths.step_in_pixels else 1.0
+    along = replace(lengths, powers=(1,), sizes=(size,))
+    shown = _in_unit(distances, 0, along)
+    if plot is not None:
+        plot = replace(plot, x=shown[0].values, x_title=shown[0].title)
+    return replace(numbers, columns=[*shown, *columns], plot=plot)
+
+
+def _in_unit(column: TableColumn, part: int, lengths: MeasuredLengths) -> list[TableColumn]:
+    """Return a column, in the unit and in pixels if it counts pixels."""
+    power = lengths.powers[part] if part < len(lengths.powers) else 0
+    if not power or not column.is_number:
+        return [column]
+    name, size = column.name, lengths.size(part)
+    in_pixels = TableColumn(f"{name}_px", f"{name} ({with_power(PIXEL, power)})", column.values)
+    if size is None:
+        return [in_pixels]
+    title = f"{name} ({with_power(lengths.unit, power)})"
+    return [TableColumn(name, title, column.values * size), in_pixels]
 
 
 def _is_array(value: Any) -> bool:

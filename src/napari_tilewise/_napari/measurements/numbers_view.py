@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from numpy.typing import NDArray
 
+    from napari_tilewise.operations.spec.calibration import MeasuredLengths
+
 
 class NumbersView(QWidget):
     """Shows one of a layer's results at a time; the newest first."""
@@ -44,6 +46,7 @@ class NumbersView(QWidget):
         super().__init__()
         self._values: list[Any] = []
         self._keys: list[str] = []
+        self._lengths: list[MeasuredLengths | None] = []
         self.choice = QComboBox()
         self.choice.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
@@ -81,6 +84,8 @@ class NumbersView(QWidget):
             for number, value in values.items()
         ]
         self._keys = [name for name, _, _ in results]
+        units = {} if layer is None else layer_record.stored_part(layer, "lengths") or {}
+        self._lengths = [units.get(name, {}).get(number) for name, number, _ in results]
         self._values = [value for _, _, value in results]
         with QSignalBlocker(self.choice):
             self.choice.clear()
@@ -93,7 +98,8 @@ class NumbersView(QWidget):
     def _show(self, index: int) -> None:
         is_result = 0 <= index < len(self._values)
         names = wording.result_names(self._keys[index]) if is_result else ()
-        numbers = numbers_of(self._values[index] if is_result else {}, names)
+        lengths = self._lengths[index] if is_result else None
+        numbers = numbers_of(self._values[index] if is_result else {}, names, lengths)
         self.model.set_columns(numbers.columns)
         self.plot.show_data(numbers.plot)
         self.plot.setVisible(numbers.plot is not None)

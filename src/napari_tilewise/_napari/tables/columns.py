@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_tilewise._napari.widgets.unit_text import PIXEL, with_power
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -24,8 +26,6 @@ AREAS = ("area", "area_bbox", "area_convex", "area_filled")
 """Those that are areas of planes, or volumes."""
 POSITIONS = ("centroid", "centroid_local", "centroid_weighted", "centroid_weighted_local")
 """Those with one coordinate per axis."""
-PIXEL = "px"
-POWERS = {2: "²", 3: "³"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,12 +75,12 @@ def object_columns(table: ObjectTable) -> list[TableColumn]:
     columns: list[TableColumn] = []
     for name, values in table.columns.items():
         power = _power(name, len(table.over))
-        unit = f"{table.unit or PIXEL}{POWERS.get(power, '')}" if power else ""
+        unit = with_power(table.unit or PIXEL, power) if power else ""
         shown = np.asarray(values)
         columns.append(TableColumn(name, f"{name} ({unit})" if unit else name, shown))
         size = _pixel_size(name, power, table.spacing)
         if power and size not in (None, 1.0):
-            pixels = f"{PIXEL}{POWERS.get(power, '')}"
+            pixels = with_power(PIXEL, power)
             columns.append(TableColumn(f"{name}_px", f"{name} ({pixels})", shown / size))
     return columns
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
@@ -22,6 +23,26 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 4
 """Rows that are seen at once; the others are scrolled to."""
+
+
+@dataclass(frozen=True)
+class MeasuredNumber:
+    """A length or an area in a unit, with the pixels that were counted."""
+
+    value: float
+    unit: str
+    in_pixels: float
+    pixel: str
+    """The unit of those."""
+
+    def __str__(self) -> str:
+        """Return both with all digits."""
+        return f"{self.value} {self.unit} ({self.in_pixels} {self.pixel})"
+
+    def __format__(self, digits: str) -> str:
+        """Return both with some digits."""
+        in_unit, in_pixels = format(self.value, digits), format(self.in_pixels, digits)
+        return f"{in_unit} {self.unit} ({in_pixels} {self.pixel})"
 
 
 class FoundNumbers(QWidget):
@@ -61,7 +82,8 @@ class FoundNumbers(QWidget):
         self.numbers = {name: str(value) for name, value in numbers.items()}
         self.table.setRowCount(len(self.numbers))
         for row, (name, value) in enumerate(numbers.items()):
-            short = f"{value:.6g}" if isinstance(value, float) else str(value)
+            is_measured = isinstance(value, float | MeasuredNumber)
+            short = f"{value:.6g}" if is_measured else str(value)
             for column, (text, whole) in enumerate(((name, name), (short, str(value)))):
                 item = QTableWidgetItem(text)
                 item.setToolTip(whole)

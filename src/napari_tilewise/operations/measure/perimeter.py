@@ -16,7 +16,9 @@ from scipy import ndimage as ndi
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
+from napari_tilewise.operations.spec.calibration import PixelLengths
 from napari_tilewise.operations.spec.operation import (
+    AsStep,
     AtOnce,
     Block,
     Call,
@@ -181,6 +183,7 @@ OPERATIONS = (
         plan_of=_perimeter,
         cost=Cost(memory=5.0, at_once=AtOnce(function=2**16, finite=True)),
         kind=Kind.STATISTIC,
+        step=AsStep(calibration=PixelLengths(powers=(1,))),
     ),
     Operation(
         name="measure.perimeter_crofton",
@@ -192,5 +195,6 @@ OPERATIONS = (
         plan_of=_perimeter_crofton,
         cost=Cost(memory=2.0),
         kind=Kind.STATISTIC,
+        step=AsStep(calibration=PixelLengths(powers=(1,))),
     ),
 )

@@ -16,7 +16,9 @@ from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.shared.common import BORDER, CVAL
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
+from napari_tilewise.operations.spec.calibration import PixelLengths
 from napari_tilewise.operations.spec.operation import (
+    AsStep,
     AtOnce,
     Block,
     Call,
@@ -33,7 +35,10 @@ from napari_tilewise.operations.spec.operation import (
 from napari_tilewise.operations.spec.parameters import Array, FunctionSpec, Number
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_tilewise.grid import Region
+    from napari_tilewise.types import Parameters
 
 SEGMENT = 256
 """Steps along the line in one segment."""
@@ -85,6 +90,13 @@ def _points(call: Call) -> int:
     """Return the number of points along the line and across."""
     steps = np.hypot(*np.subtract(call["dst"], call["src"], dtype=float)) + 2
     return int(min(steps * call["linewidth"], 2.0**62))
+
+
+def _step(params: Parameters, spacing: Sequence[float]) -> float:
+    """Return the distance between two points along the line, which divide it evenly."""
+    along = np.subtract(params["dst"], params["src"], dtype=float)
+    count = int(np.ceil(np.hypot(*along)))
+    return float(np.hypot(*(along * spacing[:2]))) / max(count, 1)
 
 
 def _interpolate(call: Call, image: np.ndarray, points: np.ndarray, order: int) -> np.ndarray:
@@ -161,6 +173,7 @@ OPERATIONS = (
             largest_region=_points,
             at_once=AtOnce(function=2**16, when=lambda call: call["order"] in (None, 0, 1)),
         ),
+        step=AsStep(calibration=PixelLengths(step=_step)),
         note="The last of three axes is the channel axis.",
     ),
 )

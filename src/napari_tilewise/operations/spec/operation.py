@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
     from napari_tilewise.grid import Halo
-    from napari_tilewise.operations.spec.calibration import Calibration
+    from napari_tilewise.operations.spec.calibration import Calibration, PixelLengths
     from napari_tilewise.operations.spec.pixel_positions import Samplings
     from napari_tilewise.types import Array, DType, Parameters
 
@@ -385,8 +385,9 @@ class AsStep:
     radius: Callable[[Array, int], Array] | None = None
     """Where points are shown as blobs: their radii in pixels, from the columns behind the
     coordinates and the number of spatial axes."""
-    calibration: Calibration | None = None
-    """How a table is measured in the units of its image; None for what has none."""
+    calibration: Calibration | PixelLengths | None = None
+    """How a table is measured in the units of its image, or which other numbers count pixels; None
+    for what has no lengths."""
 
 
 def tiled(call: Call) -> Tiles:

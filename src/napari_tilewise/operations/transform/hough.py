@@ -17,7 +17,9 @@ from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.grid import Region, grow, within
 from napari_tilewise.operations.shared.whole import WHOLE
 from napari_tilewise.operations.spec import families
+from napari_tilewise.operations.spec.calibration import PixelLengths
 from napari_tilewise.operations.spec.operation import (
+    AsStep,
     AtOnce,
     Block,
     Call,
@@ -201,6 +203,7 @@ OPERATIONS = (
         kind=Kind.STATISTIC,
         specs={"theta": ANGLES},
         result=VALUES,
+        step=AsStep(calibration=PixelLengths(powers=(0, 0, 1))),
         plan_of=_hough_line,
         limits=Limits(check=_check_theta, ndim=(2, 2)),
         cost=Cost(

@@ -8,6 +8,7 @@ import textwrap
 from importlib.metadata import version
 from typing import TYPE_CHECKING, NamedTuple
 
+from napari_tilewise.operations.spec.calibration import Calibration
 from napari_tilewise.operations.spec.kinds import Output
 from napari_tilewise.recipe.script import helpers as script_helpers
 from napari_tilewise.recipe.script.calls import user_module
@@ -226,7 +227,10 @@ class ScriptFrame:
         """Whether a step measures in units that the recipe does not set."""
         steps = [self._recipe.steps[number] for number in self._recipe.running]
         specs = [(step.op.step.calibration, step.parameters) for step in steps]
-        return any(spec and params.get(spec.parameter) is None for spec, params in specs)
+        return any(
+            isinstance(spec, Calibration) and params.get(spec.parameter) is None
+            for spec, params in specs
+        )
 
     def _read(self, axes: str | None, alpha: ScriptAlpha, *, is_only_image: bool) -> str:
         """Return the code that reads the source, with the library for its suffix if known."""

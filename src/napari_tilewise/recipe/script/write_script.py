@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from napari_tilewise import axes as _axes
 from napari_tilewise.errors import InvalidRecipe
 from napari_tilewise.functions.loading import MAIN_MODULES
+from napari_tilewise.operations.spec.calibration import Calibration
 from napari_tilewise.operations.spec.kinds import Output
 from napari_tilewise.operations.spec.parameters import OtherImage
 from napari_tilewise.recipe.data import to_data
@@ -322,7 +323,9 @@ class _Steps:
         """
         step = self._recipe.steps[number]
         spec = self._flow.steps[number].operation.step.calibration
-        if self._is_cell or spec is None or step.parameters.get(spec.parameter) is not None:
+        if self._is_cell or not isinstance(spec, Calibration):
+            return {}
+        if step.parameters.get(spec.parameter) is not None:
             return {}
         if self._plain:
             return {spec.parameter: "args.spacing"}
