@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from napari_tilewise.engine.one_tile import image_of_one_tile
+from napari_tilewise.engine.at_once.one_tile import image_of_one_tile
 from napari_tilewise.engine.plane import QUICK
 from napari_tilewise.engine.system.pool import is_interruptible
 from napari_tilewise.engine.views.without_alpha import WithoutAlpha
