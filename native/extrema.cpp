@@ -23,6 +23,18 @@ inline void judge(const T* __restrict values, const T* __restrict best, i64 n, T
     }
 }
 
+template <class T>
+inline bool all_equal(const T* __restrict values, i64 n, T value) {
+    constexpr i64 piece = 256;
+    for (i64 begin = 0; begin < n; begin += piece) {
+        i64 end = std::min(begin + piece, n);
+        int differs = 0;
+        for (i64 x = begin; x < end; ++x) differs |= values[x] != value;
+        if (differs) return false;
+    }
+    return true;
+}
+
 // Lower level pixels that are as high as another pixel that is lower.
 template <class T>
 inline void lower_beside(const T* __restrict values, const T* __restrict others,
@@ -205,13 +217,17 @@ void states_of(const T* from, std::uint8_t* to, const Volume& volume, const Reac
         for (i64 z = box.z_begin; z < box.z_end; ++z)
             for (i64 y = box.y_begin; y < box.y_end; ++y) {
                 const T* line = image.row(z, y);
+                std::uint8_t* row = to + (z * volume.ny + y) * volume.nx;
+                if (all_equal(line, volume.nx, outside)) {
+                    std::fill(row, row + volume.nx, std::uint8_t(lower));
+                    continue;
+                }
                 for (i64 x = 0; x < volume.nx; x += lanes) {
                     Vector<T> most = load(line + x + steps[0]);
                     for (std::size_t k = 1; k < steps.size(); ++k)
                         most = larger<T>(most, load(line + x + steps[k]));
                     store(best + x, most);
                 }
-                std::uint8_t* row = to + (z * volume.ny + y) * volume.nx;
                 judge<T>(line, best.get(), volume.nx, outside, at_borders ? top : outside, row);
                 if (at_borders) continue;
                 bool outer = (reach.low[0] && (z == 0 || z + 1 == volume.nz)) ||

@@ -29,7 +29,7 @@ def test_total_variation(dtype: str, ndim: int, instruction_set: str) -> None:
         compare(PATH, restoration.denoise_tv_chambolle, image, **params)
     image = image_of(rng, (20, 3, 33), dtype)
     compare(PATH, restoration.denoise_tv_chambolle, image, channel_axis=1)
-    for integers in ("uint8", "uint16"):
+    for integers in ("uint8", "uint16", "bool", "int16", "int32"):
         image = image_of(rng, shape_of(rng, ndim, 17), integers)
         compare(PATH, restoration.denoise_tv_chambolle, image)
 

@@ -12,7 +12,7 @@ from tests.kernels.comparing import compare, image_of
 PATH = "skimage.feature.hog"
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64"])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64", "bool", "int16"])
 def test_descriptors(dtype: str, instruction_set: str) -> None:
     rng = np.random.default_rng([1, len(dtype), np.dtype(dtype).itemsize])
     for trial in range(16):
@@ -30,6 +30,7 @@ def test_descriptors(dtype: str, instruction_set: str) -> None:
             cells_per_block=tuple(blocks.tolist()),
             block_norm=("L1", "L1-sqrt", "L2", "L2-Hys")[int(rng.integers(4))],
             feature_vector=bool(trial % 2),
+            transform_sqrt=trial % 3 == 0 and bool(image.min() >= 0),
         )
 
 
@@ -48,5 +49,6 @@ def test_what_is_left_to_the_function(instruction_set: str) -> None:
     kernel, image = KERNELS[PATH], np.ones((30, 30))
     assert kernel.accepts(image)
     assert not kernel.accepts(image, visualize=True)
+    assert not kernel.accepts(-image, transform_sqrt=True)
     assert not kernel.accepts(image[:9])
     assert not kernel.accepts(np.full((30, 30), np.inf))

@@ -12,7 +12,7 @@ from tests.kernels.comparing import compare, image_of
 PATH = "skimage.restoration.denoise_nl_means"
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "uint16"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "uint16", "bool", "int16"])
 def test_means(dtype: str, instruction_set: str) -> None:
     rng = np.random.default_rng([1, len(dtype), np.dtype(dtype).itemsize])
     for _ in range(20):
@@ -29,7 +29,7 @@ def test_means(dtype: str, instruction_set: str) -> None:
         )
 
 
-@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+@pytest.mark.parametrize("dtype", ["float32", "uint8", "int32"])
 def test_means_of_volumes(dtype: str, instruction_set: str) -> None:
     rng = np.random.default_rng([3, len(dtype)])
     for trial in range(12):
@@ -60,7 +60,7 @@ def test_what_is_left_to_the_function(instruction_set: str) -> None:
     kernel, image = KERNELS[PATH], np.ones((30, 30))
     assert kernel.accepts(image)
     assert not kernel.accepts(image, fast_mode=False)
-    assert not kernel.accepts(image.astype("i4"))
+    assert not kernel.accepts(image.astype("i4"), preserve_range=True)
     assert kernel.accepts(np.ones((2, 30, 30)))
     assert not kernel.accepts(image[None])
     assert not kernel.accepts(np.ones((2, 2, 30, 30)))

@@ -22,7 +22,7 @@ from tests.kernels.comparing import compare, equal, image_of, shape_of, strided
 GREY = ("uint8", "uint16", "float32", "float64")
 
 
-@pytest.mark.parametrize("dtype", GREY)
+@pytest.mark.parametrize("dtype", [*GREY, "bool", "int16", "int32"])
 def test_rolling_ball(dtype: str, instruction_set: str) -> None:
     rng = np.random.default_rng([1, len(dtype)])
     for trial in range(20):
@@ -31,7 +31,8 @@ def test_rolling_ball(dtype: str, instruction_set: str) -> None:
         radius = (
             float(rng.choice([0.5, 1, 3.3, 7])) if ndim == 3 else float(rng.choice([1, 5, 12.7]))
         )
-        compare("skimage.restoration.rolling_ball", restoration.rolling_ball, image, radius=radius)
+        params = {"radius": radius, "nansafe": trial % 4 == 0}
+        compare("skimage.restoration.rolling_ball", restoration.rolling_ball, image, **params)
     kernel = KERNELS["skimage.restoration.rolling_ball"]
     assert not kernel.accepts(image, kernel=np.ones((3, 3)))
     assert not kernel.accepts(np.full((3, 3), np.nan))
@@ -49,7 +50,7 @@ def test_bilateral(dtype: str, instruction_set: str) -> None:
             sigma_color=None if trial % 3 == 0 else float(rng.choice([0.05, 0.3])),
             sigma_spatial=float(rng.choice([1, 2, 1.4])),
             bins=int(rng.choice([100, 10000])),
-            mode=("constant", "symmetric")[trial % 2],
+            mode=("constant", "symmetric", "edge", "wrap", "reflect")[trial % 5],
             cval=float(rng.choice([0, 0.5])),
         )
 

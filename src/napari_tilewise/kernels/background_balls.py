@@ -12,7 +12,9 @@ from napari_tilewise.kernels.arrays import GREY, contiguous, type_code
 from napari_tilewise.kernels.footprint_windows import FootprintWindow, has_nan, volume_sizes
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import call
+from napari_tilewise.kernels.smoothing.separable import as_floats, is_number
 
+_LEVELS = (np.dtype("u1"), np.dtype("u2"))
 _LARGEST_FRACTION = 1 - 2.0**-30
 """Below it a height's fraction never lifts a grey level of 16 bits to the next one."""
 
@@ -35,11 +37,11 @@ def _exact(
     num_threads: int | None = None,
     workers: int | None = None,
 ) -> bool:
-    if image.dtype not in GREY or not 1 <= image.ndim <= 3 or not image.size:
+    if not is_number(image.dtype) or not 1 <= image.ndim <= 3 or not image.size:
         return False
-    if kernel is not None or nansafe or np.ndim(radius) != 0 or not 0 < radius < 1000:
+    if kernel is not None or np.ndim(radius) != 0 or not 0 < radius < 1000:
         return False
-    if image.dtype.kind == "u":
+    if image.dtype in _LEVELS:
         heights = _ball(radius, image.ndim, True)[1]
         return bool(np.all(heights - np.floor(heights) <= _LARGEST_FRACTION))
     return not has_nan(image)
@@ -61,6 +63,9 @@ def rolling_ball(
     image, radius, kernel, nansafe, num_threads, workers
         As there.
     """
+    if image.dtype not in GREY:
+        numbers = as_floats(image, preserve_range=True)
+        return np.asarray(rolling_ball(numbers, radius=radius).astype(image.dtype))
     image = contiguous(image)
     window, heights = _ball(radius, image.ndim, image.dtype != np.float32)
     outside: float = np.inf

@@ -45,8 +45,8 @@ def is_bilateral(image: np.ndarray, size: int, bins: int, mode: str, cval: float
         image.dtype in _FLOATS
         and image.ndim == 2
         and min(image.shape) > 1  # one row or column comes back without its axis
-        and mode in ("constant", "symmetric")
-        and (mode == "constant" or min(image.shape) > size // 2)
+        and mode in _MODES
+        and (mode in ("constant", "edge") or min(image.shape) > size // 2 + 1)
         and abs(cval) < 1e3
         and 0 < bins < 2**24
         and is_moderate(image, 1e3)

@@ -46,15 +46,22 @@ def _ends(pixels: np.ndarray) -> tuple[Any, Any]:
 
 def _is_constant(pixels: np.ndarray) -> bool:
     """Return whether all pixels of a flat image are equal."""
-    if len(pixels) > 2 and (pixels[0] != pixels[1] or pixels[0] != pixels[-1]):
+    if pixels[0] != pixels[-1] or pixels[0] != pixels[len(pixels) // 2]:
         return False
-    # Whole words take less time than small numbers; NaN differs from itself as a number.
-    is_whole = pixels.dtype.kind != "f" and pixels.nbytes % 8 == 0 and len(pixels) > 8
-    words = pixels.view(np.uint64) if is_whole else pixels
-    if is_whole and (pixels[:8] != pixels[0]).any():
-        return False
-    pieces = range(0, len(words), _PIECE)
-    return not any((words[begin : begin + _PIECE] != words[0]).any() for begin in pieces)
+    # Words of 8 bytes take less time than small numbers; only equal zeros may differ in their bits.
+    if pixels.nbytes % 8 == 0 and len(pixels) > 8 and not (pixels[:8] != pixels[0]).any():
+        words = pixels.view(np.uint64)
+        if not _differs(words):
+            return True
+        if pixels.dtype.kind != "f" or pixels[0] != 0:
+            return False
+    return not _differs(pixels)
+
+
+def _differs(pixels: np.ndarray) -> bool:
+    """Return whether a pixel differs from the first one; NaN differs from itself."""
+    pieces = range(0, len(pixels), _PIECE)
+    return any((pixels[begin : begin + _PIECE] != pixels[0]).any() for begin in pieces)
 
 
 def _is_counted(image: np.ndarray, nbins: Any) -> bool:
@@ -64,6 +71,8 @@ def _is_counted(image: np.ndarray, nbins: Any) -> bool:
         return False
     if image.dtype in (*_BYTES, *_SIGNED):
         return True
+    if image.dtype.kind != "u" and _is_constant(contiguous(image).ravel()):
+        return bool(np.isfinite(image.flat[0]))
     if image.dtype == np.bool_ or image.dtype in _FLOATS:
         if type(nbins) is not int or not 0 < nbins <= _MOST_LEVELS:
             return False

@@ -49,16 +49,16 @@ def _exact_for_maxima(
     )
 
 
-def _ends(image: np.ndarray) -> tuple[float, float]:
+def _ends(image: np.ndarray) -> np.ndarray:
     """Return the smallest and the largest pixel."""
     pixels = image.ravel()
 
-    def ends(begin: int, end: int) -> tuple[float, float]:
+    def ends(begin: int, end: int) -> np.ndarray:
         part = pixels[begin:end]
-        return float(part.min()), float(part.max())
+        return np.array([part.min(), part.max()], image.dtype)
 
-    parts = in_bands(ends, image.size, image.size)
-    return min(low for low, _ in parts), max(high for _, high in parts)
+    parts = np.array(in_bands(ends, image.size, image.size))
+    return np.array([parts.min(), parts.max()], image.dtype)
 
 
 def local_maxima(
@@ -76,11 +76,12 @@ def local_maxima(
     image, footprint, connectivity, indices, allow_borders
         As there.
     """
-    image = as_grey(contiguous(image))
-    low, high = _ends(image)
-    if low == high:  # nothing is higher than its neighbours
+    image = contiguous(image)
+    ends = _ends(image)
+    if ends[0] == ends[1]:  # nothing is higher than its neighbours
         result = np.zeros(image.shape, bool)
         return np.nonzero(result) if indices else result
+    image, (low, high) = as_grey(image), map(float, as_grey(ends))
     result = np.empty(image.shape, bool)
     number = _connectivity_of(footprint, connectivity, image.ndim) or image.ndim
     neighbours = ndi.generate_binary_structure(image.ndim, number)

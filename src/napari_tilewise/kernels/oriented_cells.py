@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from napari_tilewise.kernels.arrays import GREY, contiguous, type_code
+from napari_tilewise.kernels.arrays import contiguous, type_code
 from napari_tilewise.kernels.footprint_windows import is_moderate
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import call
+from napari_tilewise.kernels.smoothing.separable import is_number
 
 _NORMS = {"L1": 0, "L1-sqrt": 1, "L2": 2, "L2-Hys": 3}
 _EPS = 1e-5
@@ -34,7 +35,7 @@ def _exact(
     channel_axis: int | None = None,
 ) -> bool:
     return (
-        image.dtype in GREY
+        is_number(image.dtype)
         and image.ndim == 2
         and min(image.shape) >= 2
         and 1 <= orientations <= 64
@@ -42,11 +43,15 @@ def _exact(
         and _whole(cells_per_block)
         and block_norm in _NORMS
         and not visualize
-        and not transform_sqrt
+        and (not transform_sqrt or _has_roots(image))
         and channel_axis is None
         and min(_block_counts(image, pixels_per_cell, cells_per_block)) >= 1
         and is_moderate(image, 1e30)
     )
+
+
+def _has_roots(image: np.ndarray) -> bool:
+    return image.dtype.kind in "bu" or bool(image.min() >= 0)
 
 
 def _block_counts(image: np.ndarray, cells: Any, blocks: Any) -> list[int]:
@@ -77,6 +82,8 @@ def hog(
     """
     kind = np.dtype("f4") if image.dtype == np.float32 else np.dtype("f8")
     image = contiguous(image.astype(kind, copy=False))
+    if transform_sqrt:
+        image = np.sqrt(image)
     cells = _cells(image, int(orientations), [int(n) for n in pixels_per_cell])
     high, wide = (int(n) for n in cells_per_block)
     counts = _block_counts(image, pixels_per_cell, cells_per_block)

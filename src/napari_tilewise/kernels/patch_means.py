@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from skimage.util import img_as_float
 
-from napari_tilewise.kernels.arrays import GREY, contiguous, integers
+from napari_tilewise.kernels.arrays import contiguous, integers
 from napari_tilewise.kernels.footprint_windows import is_moderate
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import call, rounds_alike
+from napari_tilewise.kernels.smoothing.separable import as_floats, is_number
+
+_FLOATS = (np.dtype("f4"), np.dtype("f8"))
 
 _WIDEST = 8
 """Most numbers in a vector."""
@@ -26,7 +28,8 @@ def _exact(
     channel_axis: int | None = None,
 ) -> bool:
     return (
-        image.dtype in GREY
+        is_number(image.dtype)
+        and (image.dtype.kind == "f" or image.dtype.itemsize <= 2 or not preserve_range)
         and image.ndim in (2, 3)
         and min(image.shape) > 1
         and 1 <= patch_size < 100
@@ -58,8 +61,7 @@ def denoise_nl_means(
     image, patch_size, patch_distance, h, fast_mode, sigma, preserve_range, channel_axis
         As there.
     """
-    if image.dtype.kind == "u":
-        image = image.astype(np.float64) if preserve_range else img_as_float(image)
+    image = as_floats(image, preserve_range, _FLOATS)
     reach, size = int(patch_distance), int(patch_size) // 2 * 2 + 1
     pad = size // 2 + reach + 1
     padded = np.pad(image, pad, mode="reflect").astype(np.float64)

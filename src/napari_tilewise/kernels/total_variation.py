@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from skimage.util import img_as_float
 
-from napari_tilewise.kernels.arrays import GREY, contiguous, integers, type_code
+from napari_tilewise.kernels.arrays import contiguous, integers, type_code
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import call
+from napari_tilewise.kernels.smoothing.separable import as_floats, is_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_FLOATS = (np.dtype("f4"), np.dtype("f8"))
 
 
 class VariationIteration:
@@ -98,7 +100,7 @@ def _exact(
 ) -> bool:
     ndim = image.ndim - (channel_axis is not None)
     return (
-        image.dtype in GREY
+        is_number(image.dtype)
         and ndim in (2, 3)
         and image.size > 0
         # Python's numbers take the image's precision, NumPy's would raise it.
@@ -124,8 +126,7 @@ def denoise_tv_chambolle(
     image, weight, eps, max_num_iter, channel_axis
         As there.
     """
-    if image.dtype.kind == "u":
-        image = img_as_float(image)
+    image = as_floats(image, unchanged=_FLOATS)
     if channel_axis is None:
         return _denoised(contiguous(image), weight, eps, max_num_iter)
     channels = np.moveaxis(image, channel_axis, 0)

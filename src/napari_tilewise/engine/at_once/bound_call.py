@@ -118,7 +118,9 @@ def may_pay(operation: Operation, pixels: int) -> bool:
         return True
     if operation.channel is not None or operation.limits.implied_channel:
         pixels //= MOST_CHANNELS
-    return pixels <= SMALL or _takes_small(operation, pixels) or _has_kernel(operation, pixels)
+    if pixels <= max(SMALL, operation.cost.at_once.passes):
+        return True
+    return _takes_small(operation, pixels) or _has_kernel(operation, pixels)
 
 
 def _takes_small(operation: Operation, pixels: int) -> bool:
@@ -267,7 +269,7 @@ def _bind(
         has_kernel=has_kernel,
         has_kernel_for_many=has_kernel and prod(shape) > SMALL,
         has_arrays=False,
-        is_one_tile=is_brief and _pixels(call) <= SMALL,
+        is_one_tile=is_brief and _pixels(call) <= at_once.passes,
         function=_shortest(operation),
         is_finite=operation.limits.finite or at_once.finite,
         is_counted=at_once.counted,

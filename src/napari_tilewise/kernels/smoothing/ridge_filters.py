@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_tilewise.kernels.arrays import GREY, MODES, contiguous, type_code
+from napari_tilewise.kernels.arrays import MODES, contiguous, type_code
 from napari_tilewise.kernels.footprint_windows import is_moderate
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import call, rounds_alike
 from napari_tilewise.kernels.smoothing.separable import (
     BorderMode,
+    as_floats,
     correlate_axes,
     float_dtype,
     gaussian_weights,
+    is_number,
 )
 from napari_tilewise.kernels.smoothing.volume_eigenvalues import volume_eigenvalues
 from napari_tilewise.kernels.threads import in_pieces, run_parts
@@ -151,7 +153,7 @@ def _plain(*numbers: Any) -> bool:
 
 def _suits(image: np.ndarray, sigma: Any, mode: str, cval: float) -> bool:
     return (
-        image.dtype in GREY
+        is_number(image.dtype)
         and image.ndim in (2, 3)
         and image.size > 0
         and mode in MODES
@@ -200,7 +202,7 @@ def _exact_for_sato(
 
 def _dark_ridges(image: np.ndarray, black_ridges: bool) -> np.ndarray:
     """Return the image in floating point, negated where ridges are bright."""
-    image = image.astype(float_dtype(image.dtype), copy=False)
+    image = as_floats(image, preserve_range=True, unchanged=_FLOATS)
     return contiguous(image if black_ridges else -image)
 
 

@@ -23,6 +23,7 @@ from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Adapter,
     AsStep,
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -219,12 +220,22 @@ def _plan(call: Call) -> Plan:
     return Parts((described, (yield from _image(call)))) if call["visualize"] else described
 
 
+def _is_drawn(call: Call) -> bool:
+    """Return whether the function draws the histograms, line by line, which no kernel does."""
+    return bool(call["visualize"]) or prod(call.shape) <= 2**16
+
+
 _DESCRIPTORS = Operation(
     name="feature.hog",
     title="Histogram of oriented gradients (HOG)",
     family=families.TEXTURE,
     adapter=Adapter(kernels=(HISTOGRAMS,)),
-    cost=Cost(holds_gil=True, memory=10.0, largest_region=_largest),
+    cost=Cost(
+        holds_gil=True,
+        memory=10.0,
+        largest_region=_largest,
+        at_once=AtOnce(function=2**22, when=_is_drawn),
+    ),
     kind=Kind.NEIGHBOURHOOD,
     specs={
         "orientations": Number(minimum=1, integer=True, usual=(4, 12)),

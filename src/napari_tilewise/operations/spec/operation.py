@@ -274,6 +274,9 @@ class AtOnce(NamedTuple):
     tiles."""
     when: Callable[[Call], bool] | None = None
     """The calls of which the function holds; None: all."""
+    passes: int = 2**16
+    """Through its passes, as one tile in the calling thread: those that take less time for it than
+    handing out tiles."""
     copies: int | None = None
     """What the kernel takes, in images of the image's own data type, image and result included;
     unless given, what `Cost` says."""
