@@ -14,7 +14,7 @@ NEEDS_DISPLAY = ("preview", "window")
 SMALL: dict[str, tuple[str, ...]] = {
     "basket": ("--size", "64", "--volumes", "16", "--rounds", "1", "--sample", "0", "--turn", "0"),
     "batch_backends": ("--case", "mean", "--share", "0.004", "--rounds", "1"),
-    "batch_loop": ("--files", "8", "--side", "64", "--rounds", "1"),
+    "batch_loop": ("--files", "8", "--side", "64", "--rounds", "1", "--cold"),
     "batch_thousand": ("--files", "20"),
     "cancel_time": ("--size", "64", "--delay", "0.01", "--executors", "threads"),
     "counted_reads": ("--size", "256", "--only", "exposure.equalize_hist"),

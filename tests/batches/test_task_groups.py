@@ -8,19 +8,25 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 
 import napari_tilewise as tw
 from napari_tilewise.batches import BatchStarted, ItemDone, ItemStarted, backends, task_groups
 from napari_tilewise.batches.items import items_of
 from napari_tilewise.batches.task_groups import LONGEST, SECONDS, TaskGroups, run_group_in_worker
-from napari_tilewise.batches.tasks import BatchTask, ItemTask
+from napari_tilewise.batches.tasks import BatchTask, ItemTask, run_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import pytest
+    from pathlib import Path
 
 IMAGES = [np.full((8, 9), number, np.uint8) for number in range(40)]
+
+
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker's process ignores Ctrl-C and leaves warnings to that of the batch."""
+    monkeypatch.setattr(task_groups, "run_task_in_worker", run_task)
 
 
 def outcomes(seconds: float, count: int = 1) -> list[Any]:
@@ -77,3 +83,21 @@ def test_items_that_no_process_came_to_are_scheduled_again(monkeypatch: pytest.M
     assert sorted(done) == list(range(len(IMAGES)))
     assert {event.index for event in events if isinstance(event, ItemStarted)} == set(done)
     assert [event.items for event in events if isinstance(event, BatchStarted)] == [len(IMAGES)]
+
+
+def test_only_the_groups_in_work_are_done_again_after_the_batch_was_killed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def parallel(_: Any, groups: Any, **options: Any) -> Iterator[Any]:
+        groups.note(outcomes(0.0))
+        yield run_group_in_worker(next(groups))
+        run_group_in_worker(next(groups))
+        raise KeyboardInterrupt  # before anybody heard of the second group
+
+    monkeypatch.setattr(backends, "_parallel", parallel)
+    run = {"recipe": "util.invert", "source": IMAGES, "destination": tmp_path, "n_jobs": 2}
+    with pytest.raises(KeyboardInterrupt):
+        tw.batch(**run, backend="loky", name="{index}.ome.tif")
+    assert len(list(tmp_path.glob("*.ome.tif"))) == 2 * LONGEST
+    report = tw.batch(**run, backend="serial", name="{index}.ome.tif")
+    assert [report.skipped, report.done, report.failed] == [LONGEST, len(IMAGES) - LONGEST, 0]

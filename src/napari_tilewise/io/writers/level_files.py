@@ -6,7 +6,7 @@ Importing Zarr takes longer than a small image does. What is on disk is what Zar
 from __future__ import annotations
 
 import json
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -238,6 +238,7 @@ def group_document(attributes: Mapping[str, object]) -> bytes:
     return _encoded({"attributes": attributes, "zarr_format": 3, "node_type": "group"})
 
 
+@lru_cache(maxsize=64)  # the images of a batch have the same
 def array_document(layout: LevelLayout) -> bytes:
     """Return the metadata of a level without shards, as Zarr writes them.
 
