@@ -30,6 +30,16 @@ def slow(image):
 """
 
 
+COMMAND = """
+import os, sys
+from napari_tilewise.cli import interrupts, main
+
+if "PATIENCE" in os.environ:
+    interrupts.cancellable.__wrapped__.__defaults__ = (float(os.environ["PATIENCE"]),)
+sys.exit(main())
+"""
+
+
 @pytest.fixture
 def run(tmp_path):
     """Return a function that starts a run whose tiles never end, but for some quick ones."""
@@ -39,7 +49,7 @@ def run(tmp_path):
 
     def start(*options, quick_tiles=0, **variables):
         process = subprocess.Popen(
-            [sys.executable, "-m", "napari_tilewise", "run", "--functions", "mine.py",
+            [sys.executable, "-c", COMMAND, "run", "--functions", "mine.py",
              "mine.slow", "a.npy", "out.ome.zarr", *options],
             stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd=tmp_path, text=True,
             env=os.environ | {"QUICK_TILES": str(quick_tiles)} | variables, start_new_session=True,
@@ -62,10 +72,10 @@ def says(process, words):
     ("executor", "variables"), [("threads", {}), ("serial", {"HOLDS_THE_LOCK": "1"})]
 )
 def test_the_first_ctrl_c_is_answered_and_the_second_ends_the_process(run, executor, variables):
-    process = run("--executor", executor, **variables)
+    process = run("--executor", executor, PATIENCE="600", **variables)
     assert says(process, "computing")
     process.send_signal(signal.SIGINT)
-    assert says(process, "Cancelling")
+    assert says(process, "has 600 s to finish")
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
     assert says(process, "Interrupted")
