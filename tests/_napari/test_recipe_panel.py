@@ -376,7 +376,9 @@ def test_steps_become_narrower_with_the_panel(chain, recipes, qtbot):
     steps.show()
     for width in (600, 300, 450, 280):
         steps.resize(width, 200)
-        qtbot.waitUntil(lambda: {row.width() for row in rows} == {steps.viewport().width()})
+        qtbot.waitUntil(
+            lambda: {row.width() for row in rows} == {steps.viewport().width()}, timeout=TIMEOUT
+        )
 
 
 def test_pixels_changed_in_place_are_seen(viewer, recipes, run, update):

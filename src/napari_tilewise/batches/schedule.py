@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections import deque
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -21,15 +20,12 @@ from napari_tilewise.batches.tasks import (
 from napari_tilewise.engine.system.machine import available_memory
 from napari_tilewise.engine.system.pool import single_threaded_libraries, wait_while
 from napari_tilewise.engine.system.resident import resident
+from napari_tilewise.engine.system.switch_interval import short_turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from napari_tilewise.engine.control import Control
-
-
-TURN = 0.0005
-"""Seconds after which a thread that runs Python lets another run; the default is ten times that."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +111,7 @@ class _Scheduler:
         # Limited once: every pass over every small item would set the limits and lift them.
         with (
             single_threaded_libraries() if mode in (SERIAL, THREADING) else nullcontext(),
-            _short_turns() if mode == THREADING else nullcontext(),
+            short_turns() if mode == THREADING else nullcontext(),
         ):
             supply = TaskSupply(started(), self.control)
             for outcome in outcomes(backend, self.n_jobs, supply):
@@ -147,17 +143,6 @@ class _Scheduler:
             while self._has_more(queue):
                 mode, count = auto.choose(len(queue))
                 yield from auto.measure(mode, self.leg(mode, auto.take(mode, count, queue)))
-
-
-@contextmanager
-def _short_turns() -> Iterator[None]:
-    """Let threads take turns more often: one that returns from a kernel waits for its turn."""
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(min(interval, TURN))
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(interval)
 
 
 def _popped(queue: deque[ItemTask], count: int) -> Iterator[ItemTask]:

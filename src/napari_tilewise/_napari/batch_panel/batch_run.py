@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING
 
-from napari_tilewise._napari.batch_panel.item_listing import SHORT_SWITCH_INTERVAL
 from napari_tilewise._napari.batch_panel.item_table import RUNNING, ItemState
 from napari_tilewise._napari.jobs.session_runs import Pause, SessionRun, follow
 from napari_tilewise.batches import BatchStarted, ItemDone, ItemStarted, batch
@@ -17,6 +16,7 @@ from napari_tilewise.batches.backends import AUTO
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.events import Event, PassStarted, TileDone
 from napari_tilewise.engine.system.machine import available_memory
+from napari_tilewise.engine.system.switch_interval import short_turns
 from napari_tilewise.errors import (
     InvalidParameter,
     MemoryBudgetExceeded,
@@ -94,7 +94,7 @@ class BatchRun:
         self._check()
         # "auto" measures with the interval that Python uses by default.
         is_auto = self.output.options["backend"] == AUTO
-        with nullcontext() if is_auto else SHORT_SWITCH_INTERVAL.applied():
+        with nullcontext() if is_auto else short_turns():
             self.report = batch(
                 self.request.task, self.items, self.output.folder, progress=listen, cancel=cancel,
                 pause=self.pause, inputs=self.request.inputs or None, only=self.only,

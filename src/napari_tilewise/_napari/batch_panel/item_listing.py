@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 import threading
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -19,6 +17,7 @@ from napari_tilewise._napari.layers.layer_record import Origin
 from napari_tilewise.batches import Item, each_item
 from napari_tilewise.batches.batch_journal import last_rows, output_paths
 from napari_tilewise.batches.divide import WHOLE_IMAGES, Division
+from napari_tilewise.engine.system.switch_interval import short_turns
 from napari_tilewise.errors import (
     Cancelled,
     InvalidImage,
@@ -42,38 +41,6 @@ if TYPE_CHECKING:
 
 MOST = 1_000_000
 """Most items that the panel lists: more are a typing error in the window or step."""
-
-
-class _ShortSwitchInterval:
-    """Hands Python's lock (GIL) to the window's thread sooner while workers run Python code.
-
-    By default, each of the window's many small steps would wait 5 ms for it.
-    """
-
-    SECONDS = 0.0005
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._users, self._before = 0, 0.0
-
-    @contextmanager
-    def applied(self) -> Iterator[None]:
-        """Use the short interval in a context; contexts may overlap."""
-        with self._lock:
-            if not self._users:
-                self._before = sys.getswitchinterval()
-                sys.setswitchinterval(min(self.SECONDS, self._before))
-            self._users += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._users -= 1
-                if not self._users:
-                    sys.setswitchinterval(self._before)
-
-
-SHORT_SWITCH_INTERVAL = _ShortSwitchInterval()
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +74,7 @@ class Listing:
 
     def __call__(self, progress: Listener, cancel: threading.Event) -> tuple[Item, ...]:
         """Return the items; raises `Cancelled` if `cancel` is set."""
-        with SHORT_SWITCH_INTERVAL.applied():
+        with short_turns():
             return self._items(cancel)
 
     def _items(self, cancel: threading.Event) -> tuple[Item, ...]:
