@@ -115,6 +115,43 @@ def test_three_displayed_axes_come_in_the_background_too(viewer, lazy_layer, qtb
     np.testing.assert_array_equal(shown(lazy_layer)[2], expected(2))
 
 
+def test_a_volume_that_is_displayed_again_is_at_hand(viewer, stack, lazy_layer, qtbot):
+    """An empty one in its place would have its room on the graphics card taken once more."""
+    volume = display_in_3d(viewer, lazy_layer, qtbot)
+    viewer.dims.ndisplay = 2
+    np.testing.assert_array_equal(shown(lazy_layer), expected(0))
+    viewer.dims.ndisplay = 3
+    assert lazy_layer.loaded
+    np.testing.assert_array_equal(shown(lazy_layer), volume)
+
+
+@pytest.mark.parametrize("change", ["data", "size"])
+def test_a_volume_of_other_data_or_too_large_is_not_kept(
+    viewer, stack, lazy_layer, qtbot, monkeypatch, change
+):
+    volume = display_in_3d(viewer, lazy_layer, qtbot)
+    if change == "size":
+        monkeypatch.setattr(slicing, "MOST_KEPT", volume.nbytes - 1)
+    viewer.dims.ndisplay = 2
+    if change == "data":
+        lazy_layer.data = lazy_layer.data[:, ::-1]
+        volume = volume[:, ::-1]
+    qtbot.waitUntil(lambda: lazy_layer.loaded, timeout=TIMEOUT)
+    viewer.dims.ndisplay = 3
+    assert not lazy_layer.loaded
+    qtbot.waitUntil(lambda: lazy_layer.loaded, timeout=TIMEOUT)
+    np.testing.assert_array_equal(shown(lazy_layer), volume)
+
+
+def display_in_3d(viewer, layer, qtbot):
+    """Display a layer in 3-D, and return the pixels that are shown."""
+    viewer.dims.ndisplay = 3
+    qtbot.waitUntil(lambda: layer.loaded, timeout=TIMEOUT)
+    volume = shown(layer)
+    assert volume.shape == PLANES.shape
+    return volume
+
+
 def test_screenshot_waits_for_the_plane(viewer, lazy_layer):
     viewer.dims.set_current_step(0, 2)
     viewer.screenshot(canvas_only=True, flash=False)

@@ -38,6 +38,8 @@ NEEDED_OF_SLICER = (
 
 VISIBLE = "data_at_data_level"
 """The level of a request of which the visible box is cut."""
+MOST_KEPT = 2**26
+"""The most bytes of a volume that is kept while a plane of it is displayed."""
 MOST_LEVELS = 32
 """The most levels of a pyramid, about: how many arrays of it are kept."""
 
@@ -144,19 +146,31 @@ class _Background:
         self._first: Any = None
         self._boxes: dict[str, Boxes] = {}
         self._pending: Any = None
+        self._shown: Any = None
+        """What was requested last."""
+        self._volume: tuple[Any, Any] = (None, None)
+        """The volume that was displayed last, and what was requested then."""
 
     def restart(self) -> None:
         """Treat the next shown plane as one in memory."""
-        self._first = None
+        self._first, self._volume = None, (None, None)
 
     def __call__(self) -> None:
         """Show the plane that is in memory, or request another one."""
         state, slicer = self._state, self._slicer()
+        is_other = state._slice.slice_input.ndisplay != state._slice_input.ndisplay
+        if is_other:
+            self._keep_volume(state)
+        self._shown = _request_key(state)
         is_at_hand = self._is_at_hand(state)
         if slicer is None or (is_at_hand and state.layer.loaded):  # else a late part would cover it
             self._slice_now()
             return
-        if state._slice.slice_input.ndisplay != state._slice_input.ndisplay:
+        volume, shown = self._volume
+        if is_other and volume is not None and shown == self._shown and state.layer.loaded:
+            state._update_slice_response(replace(volume, slice_input=state._slice_input))
+            return
+        if is_other:
             # The slice shown meanwhile must have as many axes as the new one.
             state._slice = state._slice.make_empty(
                 slice_input=state._slice_input,
@@ -165,9 +179,21 @@ class _Background:
             )
         self._submit(state, slicer)
 
+    def _keep_volume(self, state: Any) -> None:
+        """Keep a volume while a plane is displayed: the graphics card has room for it already.
+
+        An empty one in its place would have the room given back and taken again, which costs more
+        than the pixels.
+        """
+        layer, volume = state.layer, state._slice
+        if volume.slice_input.ndisplay != 3 or layer.multiscale or not layer.loaded:
+            return
+        is_small = volume.image.raw.nbytes <= MOST_KEPT
+        self._volume = (volume, self._shown) if is_small else (None, None)
+
     def _is_at_hand(self, state: Any) -> bool:
         """Return whether showing the plane costs nothing to speak of."""
-        shown = (tuple(state._slice_input.displayed), repr(state.data_slice))
+        shown = _request_key(state)[1:]
         is_first = self._first is None
         if is_first:
             self._first = shown
@@ -217,6 +243,12 @@ class _Background:
                 self._boxes.clear()
             self._boxes[array.name] = Boxes(array, _shown_dtype(array.dtype))
         return self._boxes[array.name]
+
+
+def _request_key(state: Any) -> tuple[Any, ...]:
+    """Return what tells a request for a part of a layer apart."""
+    displayed, array = tuple(state._slice_input.displayed), state.layer.data
+    return (getattr(array, "name", id(array)), displayed, repr(state.data_slice))
 
 
 def _is_lazy_pyramid(layer: Layer) -> bool:
