@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication, QScrollArea
+from qtpy.QtWidgets import QApplication, QScrollArea, QWidget
 from tests._napari.conftest import FRAME, TIMEOUT
 
 from napari_tilewise._napari.batch_panel.batch_panel import BatchPanel
@@ -15,6 +17,7 @@ from napari_tilewise._napari.operations_panel.operations_panel import Operations
 from napari_tilewise._napari.recipe_panel.recipe_panel import RecipePanel
 from napari_tilewise._napari.runs_panel.runs_panel import RunsPanel
 from napari_tilewise._napari.widgets.panel_base import WIDTH
+from napari_tilewise._napari.widgets.save_dialog import ask_path
 
 
 @pytest.mark.parametrize(
@@ -107,3 +110,25 @@ def test_a_low_panel_shows_the_form_first(viewer, qtbot):
     assert order() == ["form", "kind", "page"]
     panel.resize(300, 900)
     assert order() == ["kind", "page", "form"]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "chosen_filter", "expected"),
+    [("out", "OME-TIFF (*.ome.tif)", "out.ome.tif"), ("out", "", "out.ome.zarr"),
+     ("out.npy", "OME-TIFF (*.ome.tif)", "out.npy"), ("", "", None)],
+)  # fmt: skip
+def test_a_file_to_write_has_a_suggested_name(qtbot, monkeypatch, chosen, chosen_filter, expected):
+    """Without a suffix: the format that is chosen in the dialog gives it."""
+    asked = []
+
+    def ask(parent, title, name, filters):
+        asked.append(name)
+        return chosen, chosen_filter
+
+    monkeypatch.setattr("qtpy.QtWidgets.QFileDialog.getSaveFileName", ask)
+    widget = QWidget()
+    qtbot.addWidget(widget)
+    filters = "OME-Zarr (*.ome.zarr);;OME-TIFF (*.ome.tif)"
+    path = ask_path(widget, "Write", "plate 1/B2.tif - Otsu: *", filters)
+    assert path == (Path(expected) if expected else None)
+    assert asked == ["plate_1_B2_tif_-_Otsu"]

@@ -45,6 +45,7 @@ def test_docstrings_are_read_aloud(text, expected):
         ("No layer 'None' in '/a/True/b_c.tif'.", "No layer 'None' in '/a/True/b_c.tif'."),
         ("Wrote /tmp/my_file.tif.", "Wrote /tmp/my_file.tif."),
         ("filters.threshold_otsu: a uint8 image", "Otsu threshold: an 8-bit image"),
+        ("napari_tilewise.copy: the result", "Copy: the result"),
         ("Step 2, filters.gaussian: no.", "Step 2, Gaussian: no."),
         ("filters.gaussian and my.function: no.", "filters.gaussian and my.function: no."),
     ],

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Layer
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
-from qtpy.QtWidgets import QFileDialog, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_tilewise._napari.jobs.layer_pixels import LayerPixels
 from napari_tilewise._napari.jobs.plan_dialog import LARGE, PlanDialog
 from napari_tilewise._napari.layers import layer_pyramids, layer_record, slicing, snapshot
 from napari_tilewise._napari.layers.viewer_layers import add_result
+from napari_tilewise._napari.widgets.save_dialog import ask_path
 from napari_tilewise.sizes import format_size
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class LayerComputer(QObject):
         if path is None and pixels.fits:
             self._start(pixels, layer, f"{pixels}: {format_size(pixels.nbytes)} in memory ...")
             return
-        path = path or self._ask_path()
+        path = path or self._ask_path(layer.name)
         if path is None:
             return
         stored = replace(pixels, path=path)
@@ -106,11 +107,11 @@ class LayerComputer(QObject):
         self._runner.start_work(pixels)
         self.started.emit(line)
 
-    def _ask_path(self) -> Path | None:
-        chosen, _ = QFileDialog.getSaveFileName(self._panel, "Write the pixels", "", FILES)
-        if not chosen:
-            return None
-        return Path(chosen if chosen.endswith(".zarr") else f"{chosen}.ome.zarr")
+    def _ask_path(self, name: str) -> Path | None:
+        path = ask_path(self._panel, "Write the pixels", name, FILES)
+        if path is None or path.suffix == ".zarr":
+            return path
+        return path.with_name(f"{path.name}.ome.zarr")
 
     def show_pixels(self, levels: list[Any]) -> str:
         """Give the layer its computed pixels; return a line that says so.

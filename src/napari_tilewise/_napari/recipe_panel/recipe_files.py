@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,7 @@ from napari_tilewise._napari.jobs.plan_dialog import PlanDialog
 from napari_tilewise._napari.layers import layer_file, layer_record, snapshot
 from napari_tilewise._napari.recipe_panel.stored_run import StoredRun
 from napari_tilewise._napari.widgets.notify import notify
+from napari_tilewise._napari.widgets.save_dialog import ask_path
 from napari_tilewise._napari.widgets.wording import RECIPE_FILES
 from napari_tilewise.errors import DestinationUnwritable, InvalidRecipe, TilewiseError
 from napari_tilewise.operations.spec.operation import Output
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 SCRIPTS = "Python scripts (*.py)"
 IMAGES = "OME-Zarr (*.ome.zarr);;OME-TIFF (*.ome.tif);;ImageJ TIFF (*.tif);;NumPy (*.npy)"
-TABLES = "Tables and numbers (*.csv *.json)"
 
 
 class RecipeFiles(QWidget):
@@ -143,7 +142,7 @@ class RecipeFiles(QWidget):
             The file; a dialog asks for it by default.
         """
         recipe = self._recipe
-        path = path or self._ask_path("Save the recipe", RECIPE_FILES, ".yaml")
+        path = path or ask_path(self, "Save the recipe", "recipe", RECIPE_FILES)
         if recipe is None or path is None:
             return
         try:
@@ -244,7 +243,7 @@ class RecipeFiles(QWidget):
         plain
             Whether the script uses scikit-image only, without this package.
         """
-        path = path or self._ask_path("Save the script", SCRIPTS, ".py")
+        path = path or ask_path(self, "Save the script", "recipe", SCRIPTS)
         if path is None:
             return
         try:
@@ -278,7 +277,10 @@ class RecipeFiles(QWidget):
             return
         if path is not None:
             self._runs.start(StoredRun(job, path))
-        elif (chosen := self._ask_path("Write the result", *_formats(job.output))) is not None:
+            return
+        filters = IMAGES if job.output.is_image else _tables(job.output)
+        name = f"{job.source.name}_{job.operation.title}"
+        if (chosen := ask_path(self, "Write the result", name, filters)) is not None:
             self._show_plan(job, chosen)
 
     def _show_plan(self, job: Job, path: Path) -> None:
@@ -310,22 +312,11 @@ class RecipeFiles(QWidget):
             run, outcomes = stored
             self._runs.add_results(run.job, outcomes)
 
-    def _ask_path(self, title: str, filters: str, suffix: str) -> Path | None:
-        """Ask for a file to write; return None if the user cancels."""
-        chosen, file_filter = QFileDialog.getSaveFileName(self, title, "", filters)
-        if not chosen:
-            return None
-        pattern = re.search(r"\(\*(\.\S+?)[ )]", file_filter)  # the filter's first suffix
-        return Path(
-            chosen if Path(chosen).suffix else f"{chosen}{pattern[1] if pattern else suffix}"
-        )
 
-
-def _formats(output: Output) -> tuple[str, str]:
-    """Return the file filters for a kind of result, and the usual suffix."""
-    if output.is_image:
-        return IMAGES, ".ome.zarr"
-    return TABLES, ".csv" if output in (Output.TABLE, Output.POINTS, Output.CONTOURS) else ".json"
+def _tables(output: Output) -> str:
+    """Return the file filters for a table or numbers, with the usual suffix first."""
+    is_table = output in (Output.TABLE, Output.POINTS, Output.CONTOURS)
+    return f"Tables and numbers ({'*.csv *.json' if is_table else '*.json *.csv'})"
 
 
 def image_code(layer: Layer, *, plain: bool, alpha: bool = False) -> str:

@@ -23,6 +23,8 @@ DTYPES = {
     **{f"complex{bits}": f"{bits}-bit complex" for bits in (64, 128)},
 }
 """Types of pixels as image viewers call them."""
+OWN = "napari_tilewise."
+"""How the keys of operations begin that are no library's functions, such as a copy."""
 VALUES = {"None": "auto", "True": "yes", "False": "no"}
 PLAIN_NAMES = {
     **VALUES,
@@ -97,6 +99,8 @@ def plain_message(text: str) -> str:
 def _title_of(key: re.Match[str]) -> str:
     """Return the title of the operation that a message is about."""
     name = key.group()
+    if name.startswith(OWN):
+        return name.removeprefix(OWN).replace("_", " ").capitalize()
     return summary(OPERATIONS, name).title if name in SUMMARIES else name
 
 
