@@ -236,16 +236,21 @@ def threshold_local(
     if method == "median" and sizes is not None:
         medians = MEDIAN.run(image, _box(sizes), mode=mode, cval=cval)
         result: np.ndarray = medians.astype(float_dtype(image.dtype), copy=False)
-        result -= offset
-        return result
+        return _lowered(result, offset)
     sigma = _threshold_sigma(block_size, param, image.ndim)
     sigmas = np.broadcast_to(np.asarray(sigma, float), image.ndim).tolist()
     weights = [gaussian_weights(s, 0, 4.0) if s > 1e-15 else None for s in sigmas]
     # Integers are taken as they are: no scale to [0, 1].
     image = as_floats(image, preserve_range=True)
     result = correlate_axes(image, weights, float_dtype(image.dtype), BorderMode(mode, cval))
-    result -= offset
-    return result
+    return _lowered(result, offset)
+
+
+def _lowered(thresholds: np.ndarray, offset: float) -> np.ndarray:
+    """Return thresholds less a number, in their own memory."""
+    if offset:
+        thresholds -= offset
+    return thresholds
 
 
 THRESHOLD_LOCAL = Kernel("skimage.filters.threshold_local", _exact_for_threshold, threshold_local)

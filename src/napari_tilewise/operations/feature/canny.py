@@ -221,7 +221,7 @@ OPERATIONS = (
         cost=Cost(
             memory=10.0,
             largest_region=kernel_length,
-            at_once=AtOnce(function=2**22, when=_is_sorted_or_small),
+            at_once=AtOnce(function=2**16, when=_is_sorted_or_small),
         ),
     ),
 )

@@ -111,20 +111,6 @@ def _local(call: Call) -> Tiles:
     return _summed(call) if call["method"] == "mean" else tiled(call)
 
 
-SMALL = 2**16
-"""Pixels that any method takes whole."""
-
-
-def _takes_whole(call: Call) -> bool:
-    """Return whether no kernel computes the thresholds, for which tiles only read more pixels."""
-    return call["method"] == "mean" or prod(call.shape) <= SMALL
-
-
-def _has_no_kernel(call: Call) -> bool:
-    """Return whether sums of windows are of floating-point numbers."""
-    return call.dtype not in (np.uint8, np.uint16) or prod(call.shape) <= SMALL
-
-
 def _window(name: str, **specs: Any) -> Operation:
     return Operation(
         name=f"filters.threshold_{name}",
@@ -142,10 +128,7 @@ def _window(name: str, **specs: Any) -> Operation:
         adapter=Adapter(kernels=(f"skimage.filters.threshold_{name}",)),
         result=ResultSpec(dtype=as_float),
         step=AsStep(apply=above, text=ABOVE),
-        cost=Cost(
-            memory=12.0,
-            at_once=AtOnce(function=2**22, finite=True, when=_has_no_kernel),
-        ),
+        cost=Cost(memory=12.0, at_once=AtOnce(function=2**16, finite=True)),
     )
 
 
@@ -183,7 +166,7 @@ OPERATIONS = (
         cost=Cost(
             memory=5.0,
             largest_region=_window_pixels,
-            at_once=WIDENED_IN_BANDS._replace(function=2**22, finite=True, when=_takes_whole),
+            at_once=WIDENED_IN_BANDS._replace(function=2**16, finite=True),
         ),
     ),
     _window("niblack"),
