@@ -31,7 +31,7 @@ from napari_tilewise.kernels.library import call
 
 _LARGEST_NETWORK = 130
 """Pixels of a footprint, for floating-point images."""
-_COUNTED = tuple(np.dtype(name) for name in ("u1", "u2", "i1", "i2"))
+_COUNTED = tuple(np.dtype(name) for name in ("u1", "u2", "i1", "i2", "?"))
 """Data types whose levels a histogram has bins for."""
 _LARGEST_SMALL = 50
 """Pixels of a footprint from which a histogram is faster than the network."""
@@ -146,7 +146,7 @@ def _exact_for_median(
     behavior: str = "ndimage",
 ) -> bool:
     footprint = _median_footprint(image, footprint)
-    if image.dtype == np.bool_ or behavior != "ndimage" or mode not in MODES:
+    if behavior != "ndimage" or mode not in MODES:
         return False
     if not window_suits(image, footprint, mode):
         return False
@@ -155,9 +155,14 @@ def _exact_for_median(
     taps = int(np.count_nonzero(footprint))
     if image.dtype not in _COUNTED and taps > _LARGEST_NETWORK:
         return False
-    if mode == "constant" and not holds(image.dtype, cval):
+    if mode == "constant" and not _holds(image.dtype, cval):
         return False
     return _writable(image, out) and not has_nan(image)
+
+
+def _holds(dtype: np.dtype, value: float) -> bool:
+    """Return whether a data type holds a value; booleans hold two."""
+    return value in (0, 1) if dtype == np.bool_ else holds(dtype, value)
 
 
 def median(

@@ -117,7 +117,7 @@ def _reads_objects(call: Call) -> bool:
     return not (names <= summed or call["extra_properties"])
 
 
-TABLE_AT_ONCE = AT_ONCE._replace(function=2**20, passes=2**20, when=_reads_objects)
+TABLE_AT_ONCE = AT_ONCE._replace(function=2**22, passes=2**20, when=_reads_objects)
 
 
 SPECS: dict[str, Spec] = {
