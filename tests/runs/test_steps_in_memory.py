@@ -16,7 +16,12 @@ from napari_tilewise.engine.source import ArraySource
 from napari_tilewise.pipeline.bind import Pipeline, bind_recipe, recipe_images
 from napari_tilewise.recipe import Step
 from napari_tilewise.runs import small_run
-from napari_tilewise.runs.steps_in_memory import SmallImage, computed_in_memory
+from napari_tilewise.runs.steps_in_memory import (
+    AT_ONCE,
+    SmallImage,
+    computed_in_memory,
+    note_time,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,7 +102,12 @@ def test_a_step_that_an_interrupt_would_wait_for_is_pulled() -> None:
     thread = threading.Thread(target=compute)
     thread.start()
     thread.join()
-    assert results == [True, False]
+    note_time(pipeline, 2 * AT_ONCE)
+    compute()
+    assert results == [True, False, True]
+    note_time(pipeline, AT_ONCE / 2)  # of another image of this shape
+    compute()
+    assert results[-1] is False
 
 
 @pytest.mark.parametrize("backend", ["threading", "serial"])

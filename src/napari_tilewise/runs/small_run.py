@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections import OrderedDict
 from dataclasses import replace
 from math import prod
@@ -31,7 +32,7 @@ from napari_tilewise.runs.object_count import count_labels, count_rows
 from napari_tilewise.runs.planner import make_plan
 from napari_tilewise.runs.resume import checkpoint_folder, forget, unfinished_output
 from napari_tilewise.runs.run import RunJob
-from napari_tilewise.runs.steps_in_memory import computed_in_memory
+from napari_tilewise.runs.steps_in_memory import computed_in_memory, note_time
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -111,7 +112,9 @@ def run_small(
         path, objects = job.write(small.pixels, scalars(small.values))
         return SmallResult(path, scalars(small.values), objects)
     job = replace(job, plan=replace(plan, pipeline=plan.pipeline.on(ArraySource(pixels))))
+    started = time.perf_counter()
     path, objects = job.compute()
+    note_time(plan.pipeline, time.perf_counter() - started)
     return SmallResult(path, scalars(job.plan.pipeline.recorded()), objects)
 
 

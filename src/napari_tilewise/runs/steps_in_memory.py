@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakSet
 
 import numpy as np
 
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.stack import Stack
     from napari_tilewise.pipeline.bind import Pipeline
     from napari_tilewise.types import Array
+
+
+AT_ONCE = 0.1
+"""Seconds for which Ctrl-C may wait."""
+
+_quick: WeakSet[Pipeline] = WeakSet()
+"""Pipelines that took less on another image of their kind."""
 
 
 class SmallImage(NamedTuple):
@@ -42,7 +50,7 @@ def computed_in_memory(pipeline: Pipeline, pixels: Array) -> SmallImage | None:
     pixels
         The image.
     """
-    if pixels.size > QUICK and is_interruptible():
+    if pixels.size > QUICK and is_interruptible() and pipeline not in _quick:
         return None  # Ctrl-C would wait for the step
     if not all(map(_is_one_image, pipeline.stacks.values())):
         return None
@@ -50,6 +58,20 @@ def computed_in_memory(pipeline: Pipeline, pixels: Array) -> SmallImage | None:
         return _computed(pipeline, np.ascontiguousarray(pixels))
     except Exception:  # noqa: BLE001 - the pipeline meets it too, and knows how to say it
         return None
+
+
+def note_time(pipeline: Pipeline, seconds: float) -> None:
+    """Note how long a pipeline took on an image of its kind.
+
+    Parameters
+    ----------
+    pipeline
+        The pipeline that later images are given to as well.
+    seconds
+        The time.
+    """
+    if seconds < AT_ONCE:
+        _quick.add(pipeline)
 
 
 def _is_one_image(stack: Stack) -> bool:
