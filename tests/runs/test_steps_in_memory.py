@@ -101,7 +101,7 @@ def test_a_step_that_an_interrupt_would_wait_for_is_pulled() -> None:
     compute()
     thread = threading.Thread(target=compute)
     thread.start()
-    thread.join()
+    thread.join(60)
     note_time(pipeline, 2 * AT_ONCE)
     compute()
     assert results == [True, False, True]
