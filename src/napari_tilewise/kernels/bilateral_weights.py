@@ -13,6 +13,8 @@ from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import call, rounds_alike
 
 _FLOATS = (np.dtype("f4"), np.dtype("f8"))
+_MOST = {np.dtype("f4"): 1e3, np.dtype("f8"): 1e10}
+"""Levels whose differences have bins that their integers hold; shifted integers are large."""
 _MODES = {"constant": 4, "edge": 0, "symmetric": 2, "reflect": 3, "wrap": 1}
 
 
@@ -49,7 +51,7 @@ def is_bilateral(image: np.ndarray, size: int, bins: int, mode: str, cval: float
         and (mode in ("constant", "edge") or min(image.shape) > size // 2 + 1)
         and abs(cval) < 1e3
         and 0 < bins < 2**24
-        and is_moderate(image, 1e3)
+        and is_moderate(image, _MOST[image.dtype])
         and rounds_alike()
         and size % 2 == 1
     )
