@@ -94,6 +94,59 @@ def test_the_whole_way_by_keyboard(make_napari_viewer, qtbot):
     assert cancelled == [True]
 
 
+def test_a_recipe_by_keyboard(make_napari_viewer, qtbot):
+    """Add a step, set its number, add another, switch it off."""
+    viewer = make_napari_viewer(show=True)
+    viewer.add_image(np.random.default_rng(0).random((60, 60)), name="noise")
+    panel = RecipePanel(viewer)
+    viewer.window.add_dock_widget(panel)
+    viewer.window._qt_window.activateWindow()
+    panel.list.setFocus()
+    qtbot.waitUntil(panel.list.hasFocus)
+    press(qtbot, Qt.Key.Key_Insert)
+    type_keys(qtbot, "blur")
+    press(qtbot, Qt.Key.Key_Return)
+    assert [step.operation for step in panel.recipe.steps] == ["filters.gaussian"]
+    assert panel.step.form.sliders["sigma"].hasFocus()
+    press(qtbot, Qt.Key.Key_Right)
+    assert panel.recipe.steps[0].parameters["sigma"] > 1
+    panel.list.setFocus()
+    press(qtbot, Qt.Key.Key_Insert)
+    type_keys(qtbot, "otsu")
+    press(qtbot, Qt.Key.Key_Return)
+    assert panel.recipe.steps[1].operation == "filters.threshold_otsu"
+    panel.list.setFocus()
+    press(qtbot, Qt.Key.Key_Space)
+    assert not panel.recipe.steps[1].enabled
+    press(qtbot, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=TIMEOUT)
+
+
+def test_keys_act_after_a_button_that_is_disabled_was_pressed(make_napari_viewer, qtbot):
+    """Qt gives the focus of a disabled button away, and Esc would not reach the panel."""
+    viewer = make_napari_viewer(show=True)
+    panel = OperationsPanel(viewer)
+    viewer.window.add_dock_widget(panel)
+    viewer.window._qt_window.activateWindow()
+    panel.apply.setEnabled(True)
+    panel.apply.setFocus()
+    qtbot.waitUntil(panel.apply.hasFocus)
+    with panel.focus_inside():
+        panel.apply.setEnabled(False)
+    assert panel.hasFocus()
+    cancelled = []
+    panel.cancel.setEnabled(True)
+    panel.cancel.clicked.connect(lambda: cancelled.append(True))
+    press(qtbot, Qt.Key.Key_Escape)
+    assert cancelled == [True]
+    assert panel.isAncestorOf(QApplication.focusWidget()) or panel.hasFocus()
+    panel.chooser.search.setFocus()
+    with panel.focus_inside():
+        panel.apply.setEnabled(True)
+        panel.apply.setEnabled(False)
+    assert panel.chooser.search.hasFocus(), "what is enabled keeps the focus"
+
+
 def test_a_low_panel_shows_the_form_first(viewer, qtbot):
     """With another panel above or below it; what describes the operation stays within reach."""
     panel = OperationsPanel(viewer)

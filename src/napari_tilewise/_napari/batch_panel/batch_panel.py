@@ -174,11 +174,12 @@ class BatchPanel(Panel):
         """Enable the widgets that can be used now."""
         running = self.runner.is_running
         ready = bool(self.table.items) and not running and not self.is_listing
-        for page in (self.source, self.output):  # the next task may be prepared meanwhile
-            page.setEnabled(not running)
-        self.run_all.setEnabled(ready)
-        self.retry.setEnabled(ready and self.table.counts[FAILED] > 0)
-        self.cancel.setEnabled(running)
+        with self.focus_inside():
+            for page in (self.source, self.output):  # the next task may be prepared meanwhile
+                page.setEnabled(not running)
+            self.run_all.setEnabled(ready)
+            self.retry.setEnabled(ready and self.table.counts[FAILED] > 0)
+            self.cancel.setEnabled(running)
         self.summary.setText(str(self.table) if self.table.items else "")
 
     # ------------------------------------------------------------------ listing
@@ -270,7 +271,8 @@ class BatchPanel(Panel):
     def stop(self) -> None:
         """Start no more items."""
         self.runner.cancel()
-        self.cancel.setEnabled(False)
+        with self.focus_inside():
+            self.cancel.setEnabled(False)
         self.say("Cancelling: running items are finished first ...")
 
     def _show_progress(self, _: str, done: int, items: int) -> None:

@@ -298,7 +298,8 @@ class OperationsPanel(Panel):
 
     def stop(self) -> None:
         """Cancel the run."""
-        self.cancel.setEnabled(False)
+        with self.focus_inside():
+            self.cancel.setEnabled(False)
         self.say("Cancelling ...")
         self.runner.cancel()
 
@@ -353,10 +354,11 @@ class OperationsPanel(Panel):
     def _set_running(self, is_running: bool) -> None:
         if not is_running:
             self.in_view.end()
-        self.cancel.setEnabled(is_running)
         self.bar.setVisible(is_running)
         self.bar.setRange(0, 0)
-        self._refresh()
+        with self.focus_inside():
+            self.cancel.setEnabled(is_running)
+            self._refresh()
 
     def _show_progress(self, step: str, done: int, tiles: int) -> None:
         self.bar.setRange(0, tiles)

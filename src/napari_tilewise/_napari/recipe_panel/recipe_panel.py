@@ -153,6 +153,7 @@ class RecipePanel(Panel):
         self.step.refused.connect(self._step_refused)
         self.chooser.chosen.connect(lambda _: self.insert.setEnabled(True))
         self.chooser.list.itemDoubleClicked.connect(lambda *_: self.add_step())
+        self.chooser.confirmed.connect(self._add_confirmed)
         self.insert.clicked.connect(lambda: self.add_step())
         self.batch.clicked.connect(self.send_to_batch)
         self.cancel.clicked.connect(self.stop)
@@ -278,12 +279,13 @@ class RecipePanel(Panel):
             has_recipe, is_new = draft.recipe is not None, draft.state.is_new
             is_complete = has_recipe and not missing_layers(draft.state, self.viewer.layers)
             can_run = is_complete and not is_running
-        self.tools.enable(draft, self.selected)
-        self.update_layer.setEnabled(can_run)
-        self.as_new.setEnabled(can_run and not is_new)
-        self.cancel.setEnabled(is_running)
-        self.batch.setEnabled(has_recipe)
-        self.files.enable(has_layer=draft is not None, has_recipe=has_recipe, can_run=can_run)
+        with self.focus_inside():
+            self.tools.enable(draft, self.selected)
+            self.update_layer.setEnabled(can_run)
+            self.as_new.setEnabled(can_run and not is_new)
+            self.cancel.setEnabled(is_running)
+            self.batch.setEnabled(has_recipe)
+            self.files.enable(has_layer=draft is not None, has_recipe=has_recipe, can_run=can_run)
 
     def _layers(self, role: str) -> list[Layer]:
         return [layer for layer in layers_for(self.viewer, role) if layer is not self.layer]
@@ -336,6 +338,7 @@ class RecipePanel(Panel):
         shown.setVisible(True)
         if visible:
             self.chooser.search.setFocus()
+            self.chooser.search.selectAll()  # what was searched for last is typed over
 
     def add_step(self, name: str | None = None) -> None:
         """Insert a step after the selected one.
@@ -353,6 +356,11 @@ class RecipePanel(Panel):
         op, intensities = OPERATIONS[key], None if index else range_of(self.source)
         self._edit(lambda draft: draft.insert(index, default_step(op, ndim, intensities)), index)
         self.tools.add.setChecked(False)
+
+    def _add_confirmed(self) -> None:
+        """Insert the operation that Return chose in the search; its form comes next."""
+        self.add_step()
+        self.step.form_box.focus_first()
 
     def set_recipe(self, recipe: Recipe) -> None:
         """Show a recipe to run on the selected layer.
@@ -388,7 +396,8 @@ class RecipePanel(Panel):
 
     def stop(self) -> None:
         """Cancel the run."""
-        self.cancel.setEnabled(False)
+        with self.focus_inside():
+            self.cancel.setEnabled(False)
         self.say("Cancelling ...")
         self.runner.cancel()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import napari
 from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QKeySequence, QShortcut, QShowEvent
-from qtpy.QtWidgets import QLabel, QWidget
+from qtpy.QtWidgets import QApplication, QLabel, QWidget
 
 from napari_tilewise._napari.widgets import settings
 from napari_tilewise._napari.widgets.docks import tabify_when_low, window_height
@@ -20,7 +21,7 @@ from napari_tilewise._napari.widgets.plain_words import plain_message
 from napari_tilewise._napari.widgets.small_widgets import FAINT, make_faint, message_label
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from napari.utils.events import EventEmitter
 
@@ -75,6 +76,17 @@ class Panel(QWidget):
             shortcut = QShortcut(QKeySequence(key), self)
             shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
             shortcut.activated.connect(lambda act=act: act())
+
+    @contextmanager
+    def focus_inside(self) -> Iterator[None]:
+        """Let the panel have the focus if what has it inside is disabled in this context.
+
+        Qt would give it to whatever follows, and the panel's keys, such as Esc, would not act.
+        """
+        before = QApplication.focusWidget()
+        yield
+        if before is not None and self.isAncestorOf(before) and not before.isEnabled():
+            self.setFocus()
 
     @classmethod
     def prepare(cls) -> None:
