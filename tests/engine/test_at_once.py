@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ import napari_tilewise as tw
 from napari_tilewise.engine.at_once import bound_call, pixel_checks, prepared_calls, whole_image
 from napari_tilewise.errors import Cancelled
 from napari_tilewise.kernels import available
+from napari_tilewise.operations.shared.whole import whole
+from napari_tilewise.operations.spec.operation import tiled
 
 if TYPE_CHECKING:
     from napari_tilewise.engine.events import Event
@@ -117,7 +120,10 @@ NEEDED: dict[str, Any] = {
     "image1": np.linspace(0, 1, 600).reshape(20, 30), "num_iter": 2,
     "corners": np.array([[3, 4], [11, 12]]), "template": np.linspace(0, 1, 12).reshape(3, 4),
     "output_shape": (7, 8), "angle": 10, "inverse_map": np.eye(3), "start": [(0, 0)],
-    "end": [(9, 9)], "mask": np.ones((3, 3), np.uint8),
+    "end": [(9, 9)], "mask": np.ones((3, 3), np.uint8), "kernel": np.ones((3, 3)) / 9,
+    "scale": 0.5, "shift": 1.5, "zoom": 0.5, "matrix": np.eye(2), "crop_width": 2, "src": (0, 0),
+    "dst": (9, 12), "low": 0.4, "high": 0.7, "factors": 2, "min_distance": 2,
+    "image1_mask": np.ones((20, 30), bool),
 }  # fmt: skip
 FINITE = [
     op.name
@@ -154,6 +160,33 @@ def test_plans_answer_to_nan(calls: list[bool], by_function: list[str], name: st
             answers.append(str(error))
     assert not by_function
     assert answers[0] == answers[1]
+
+
+SAME_OF_NAN = [
+    op.name
+    for op in tw.OPERATIONS.values()
+    if op.cost.at_once.function
+    and not (op.cost.at_once.finite or op.limits.finite)
+    and op.plan_of not in (tiled, whole)
+    and op.limits.ndim[0] <= 2
+    and all(key in NEEDED for key, item in op.parameters.items() if item.required)
+]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", SAME_OF_NAN)
+def test_functions_and_plans_answer_alike_to_nan(name: str) -> None:
+    params = _params(name)
+    for value in (np.nan, np.inf, -np.inf):
+        image = np.random.default_rng(2).random((20, 30), np.float32)
+        image[3, 4] = image[17, 29] = value
+        answers = []
+        for tiles in ("auto", 8):
+            try:
+                answers.append(repr(tw.apply(name, image, tiles=tiles, **params)))
+            except tw.TilewiseError as error:
+                answers.append(re.sub(r"the tile \[.*?\]", "the tile", str(error)))
+        assert answers[0] == answers[1]
 
 
 def test_parameters_that_are_equal_and_not_the_same_are_told_apart() -> None:
@@ -467,3 +500,18 @@ def test_small_tables_whose_objects_are_read_are_the_functions(
         for name, column in expected.items():
             assert table[name].dtype == column.dtype
             np.testing.assert_array_equal(table[name], column)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_images_that_a_function_is_wrong_of_go_through_the_passes(by_function: list[str]) -> None:
+    footprint = np.ones((3, 3), np.uint8)
+    few, many = (np.minimum(GRAY, 9).astype(np.int64), GRAY.astype(np.int64) + 300)
+    for name, params, suitable, other in (
+        ("segmentation.expand_labels", {"distance": 2}, GRAY * 1.0, np.zeros(GRAY.shape)),
+        ("filters.rank.windowed_histogram", {"footprint": footprint}, few, many),
+    ):
+        by_function.clear()
+        for image in (suitable, other, suitable):  # the last is prepared
+            result = tw.apply(name, image, **params)
+            np.testing.assert_array_equal(result, tw.apply(name, image, tiles=16, **params))
+        assert by_function == [name]

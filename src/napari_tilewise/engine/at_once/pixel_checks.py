@@ -39,8 +39,10 @@ def pays(bound: BoundCall, pixels: Array, images: Parameters) -> bool:
         return False
     operation = bound.call.operation
     if bound.is_small:
-        suits = not bound.is_finite or all(map(_has_numbers, several))
-        return suits and (pixels.size <= SMALL or _fits(operation.cost, pixels))
+        if bound.is_finite and not all(map(_has_numbers, several)):
+            return False
+        suits = operation.cost.at_once.suits
+        return (suits is None or suits(pixels)) and _fits(operation.cost, pixels)
     # A kernel says itself whether it knows NaN and infinity.
     if not bound.has_kernel or not accepts(bound.path, pixels, **bound.call.keywords, **images):
         return False
@@ -72,6 +74,9 @@ def later_checks(
             checks.append((name, is_finite))
         if array is not None and bound.is_counted and _is_counted(array):
             checks.append((name, _has_few_levels))
+    suits = bound.call.operation.cost.at_once.suits
+    if suits is not None:
+        checks.append((None, suits))
     if pixels.size > SMALL or bound.more_bytes:
         cost, more = bound.call.operation.cost, bound.more_bytes
         checks.append((None, lambda pixels: _fits(cost, pixels) and is_free(more)))

@@ -49,6 +49,10 @@ if TYPE_CHECKING:
     from napari_tilewise.types import Parameters
 
 
+LEVELS = 256
+"""Gray levels of images that are converted to 8 bits."""
+
+
 def _output(call: Call) -> Output:
     """Return the kind of result: an image if `n_bins` is given, otherwise an array."""
     return Output.VALUES if call["n_bins"] is None else Output.IMAGE
@@ -68,7 +72,7 @@ def _plan(call: Call) -> Plan:
             f"{call.operation.name}: the image holds NaN, which tells no number of bins: expected "
             "numbers, or n_bins. Replace NaN first, for example with numpy.nan_to_num."
         )
-    levels = int(max(3, maxima[0])) + 1 if is_deep else 256
+    levels = int(max(3, maxima[0])) + 1 if is_deep else LEVELS
     depth = int(maxima[0]) + 1 if bins is None else bins
     if depth < 1:
         raise InvalidImage(
@@ -125,19 +129,19 @@ def _largest(call: Call) -> int:
     return int(np.prod(call.shape) * min(bins, 2**16))
 
 
-def _is_within_levels(call: Call) -> bool:
-    """Return whether no bin lies beyond the image's gray levels, whatever its pixels."""
-    dtype = call.dtype
-    return call["n_bins"] is None and (
-        dtype.kind == "f" or (dtype.kind == "u" and dtype.itemsize <= 2)
-    )
+def _is_within_levels(image: np.ndarray) -> bool:
+    """Return whether no bin lies beyond the image's gray levels, if as many as those are asked."""
+    dtype = image.dtype
+    if dtype.kind == "f" or (dtype.kind == "u" and dtype.itemsize <= 2):
+        return True
+    return dtype.kind != "b" and 0 <= int(image.max()) < LEVELS
 
 
 def _is_beyond_levels(image: np.ndarray, params: Parameters) -> bool:
     """Return whether some bins lie beyond the image's gray levels."""
     if not image.size or image.dtype.kind not in "buif" or not np.isfinite(largest := image.max()):
         return False
-    levels = int(max(3, largest)) + 1 if image.dtype == np.uint16 else 256
+    levels = int(max(3, largest)) + 1 if image.dtype == np.uint16 else LEVELS
     bins = params["n_bins"]
     return (int(largest) + 1 if bins is None else int(bins)) > levels
 
@@ -173,7 +177,12 @@ OPERATIONS = (
             numbers=PER_PIXEL,
             memory=4.0,
             largest_region=_largest,
-            at_once=AtOnce(function=2**16, finite=True, when=_is_within_levels),
+            at_once=AtOnce(
+                function=2**16,
+                finite=True,
+                when=lambda call: call["n_bins"] is None,
+                suits=_is_within_levels,
+            ),
         ),
         accuracy=Accuracy(deviations=(MORE_BINS,)),
         note="Give n_bins for a lazy result: without it the whole image is read first and the "

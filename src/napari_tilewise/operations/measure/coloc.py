@@ -284,7 +284,7 @@ OPERATIONS = (
         cost=Cost(
             largest_region=largest_cut,
             memory=10.0,
-            at_once=AT_ONCE._replace(finite=True),
+            at_once=AT_ONCE,
             numbers=lambda call: PER_PIXEL if _is_half(call) else 0,
         ),
         note="In single precision scikit-image's own p-value of a large image is mostly rounding "

@@ -188,7 +188,7 @@ OPERATIONS = (
         family=families.REGIONS,
         cost=Cost(
             holds_gil=True,
-            at_once=AtOnce(function=2**16, finite=True),
+            at_once=AtOnce(function=2**16),
             memory=30.0,  # a square of noise has up to two segments
             numbers=OnDisk(2 * (40 + ASSEMBLY)),
         ),

@@ -162,7 +162,7 @@ CENTER = Number(per_axis=True, optional=True, usual=(0, 40))
 
 SHARED: dict[str, Any] = {"kind": Kind.STATISTIC}
 LIMITS = Limits(ndim=(1, 4), check=_check)
-COST = Cost(memory=4.0, at_once=AtOnce(function=2**16, finite=True))
+COST = Cost(memory=4.0, at_once=AtOnce(function=2**16))
 OF_ANY_ORDER = replace(COST, largest_region=_largest)
 
 RELATIVE = """\

@@ -181,7 +181,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=lambda call: 2),
         limits=Limits(ndim=(2, 2)),
         plan_of=_perimeter,
-        cost=Cost(memory=5.0, at_once=AtOnce(function=2**16, finite=True)),
+        cost=Cost(memory=5.0, at_once=AtOnce(function=2**16)),
         kind=Kind.STATISTIC,
         step=AsStep(calibration=PixelLengths(powers=(1,))),
     ),

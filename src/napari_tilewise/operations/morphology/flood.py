@@ -198,7 +198,7 @@ def _inside(params: Parameters, image: np.ndarray, solution: int) -> Parameters:
 
 SEED_INSIDE = Constraint(names=("seed_point",), satisfy=_inside)
 
-AT_ONCE = AtOnce(function=2**16, finite=True, when=lambda call: call["footprint"] is None)
+AT_ONCE = AtOnce(function=2**16, when=lambda call: call["footprint"] is None)
 
 SPECS = {
     "seed_point": Number(integer=True, per_axis=True, usual=(-2, 12)),

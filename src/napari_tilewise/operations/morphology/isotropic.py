@@ -141,7 +141,7 @@ def _operation(name: str, *kinds: str) -> Operation:
         result=ResultSpec(output=Output.MASK, dtype=lambda call: np.bool_),
         neighbourhood=Neighbourhood(halo=lambda call: _reach(call, len(kinds))),
         plan_of=_plan(*kinds),
-        cost=Cost(memory=8.0, at_once=AtOnce(function=2**16, finite=True)),
+        cost=Cost(memory=8.0, at_once=AtOnce(function=2**16)),
     )
 
 

@@ -236,14 +236,18 @@ def _expand_halo(call: Call) -> HaloLike:
     return tuple(int(min(call["distance"] / s, _FAR)) for s in call.per_axis(call["spacing"]))
 
 
+def _has_labels(image: np.ndarray) -> bool:
+    """Return whether there are labels: scipy otherwise measures to a pixel at (-1, 0) outside."""
+    return bool(image.any())
+
+
 def _expand(call: Call) -> Plan | Tiles:
     def compute(block: Block) -> np.ndarray:
-        # Without labels scipy's distance transform measures to a pixel at (-1, 0) outside.
-        if not block.data.any():
+        if not _has_labels(block.data):
             return np.zeros_like(block.data)
         return np.asarray(call.function(block.data))
 
-    return Tiles(compute, halo=_expand_halo(call))
+    return Tiles(compute, halo=_expand_halo(call), only_reads=True)
 
 
 def _bool(call: Call) -> DTypeLike:
@@ -266,7 +270,7 @@ OPERATIONS = (
         ),
         limits=Limits(ndim=(1, 3), check=_check_buffer),
         plan_of=_clear_border,
-        cost=Cost(memory=6.0, at_once=AtOnce(function=2**22, finite=True, counted=True)),
+        cost=Cost(memory=6.0, at_once=AtOnce(function=2**22, counted=True)),
     ),
     Operation(
         name="segmentation.find_boundaries",
@@ -329,6 +333,6 @@ OPERATIONS = (
         limits=Limits(dtypes="buif"),
         plan_of=_expand,
         adapter=Adapter(kernels=("skimage.segmentation.expand_labels",)),
-        cost=Cost(memory=8.0),
+        cost=Cost(memory=8.0, at_once=AtOnce(function=2**16, suits=_has_labels)),
     ),
 )

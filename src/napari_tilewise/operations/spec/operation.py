@@ -277,6 +277,8 @@ class AtOnce(NamedTuple):
     passes: int = 2**16
     """Through its passes, as one tile in the calling thread: those that take less time for it than
     handing out tiles."""
+    suits: Callable[[Array], bool] | None = None
+    """The images of which it does, where their pixels decide; None: all."""
     copies: int | None = None
     """What the kernel takes, in images of the image's own data type, image and result included;
     unless given, what `Cost` says."""
