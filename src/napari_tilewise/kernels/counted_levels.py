@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_tilewise.kernels.arrays import as_grey, contiguous, type_code
 from napari_tilewise.kernels.equal_bins import HISTOGRAM, INTERP
+from napari_tilewise.kernels.footprint_windows import is_moderate
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import call
 from napari_tilewise.kernels.smoothing.separable import float_dtype
@@ -71,20 +72,13 @@ def _is_counted(image: np.ndarray, nbins: Any) -> bool:
         return False
     if image.dtype in (*_BYTES, *_SIGNED):
         return True
-    if image.dtype.kind != "u" and _is_constant(contiguous(image).ravel()):
-        return bool(np.isfinite(image.flat[0]))
     if image.dtype == np.bool_ or image.dtype in _FLOATS:
-        if type(nbins) is not int or not 0 < nbins <= _MOST_LEVELS:
-            return False
-        return image.dtype == np.bool_ or _is_binned(image.ravel(), nbins)
-    return image.dtype.kind in "ui" and _has_few_levels(image.ravel())
-
-
-def _is_binned(pixels: np.ndarray, nbins: int) -> bool:
-    low, high = _ends(pixels)
-    if low == high:
-        return bool(np.isfinite(low))
-    return HISTOGRAM.exact_for(pixels, bins=nbins, range=(low, high))
+        # The range of what is moderate is a number too.
+        return type(nbins) is int and 0 < nbins <= _MOST_LEVELS and is_moderate(image)
+    if image.dtype.kind not in "ui":
+        return False
+    pixels = contiguous(image).ravel()
+    return (image.dtype.kind == "i" and _is_constant(pixels)) or _has_few_levels(pixels)
 
 
 def _has_few_levels(pixels: np.ndarray) -> bool:
@@ -202,9 +196,6 @@ def _exact_for_equalizing(image: np.ndarray, nbins: int = 256, mask: Any = None)
     if mask is not None:
         is_mask = isinstance(mask, np.ndarray) and mask.dtype == np.bool_
         if not is_mask or mask.shape != image.shape or not mask.any():
-            return False
-        # What lies beyond the mask is looked up too.
-        if image.dtype in _FLOATS and not _is_counted(image[mask], nbins):
             return False
     return _is_counted(image, nbins)
 
