@@ -6,9 +6,9 @@ canvas has drawn the new pixels; the processor time of a move in all threads and
 thread, drawing included (most of it where OpenGL is drawn by software); the turns of the window's
 loop meanwhile; and what of a turn is the preview's own work (a request with the wait for its
 result, or a result that is shown), without drawing the window. Plain napari sets the data of an
-image layer that was computed before: what showing costs, without computing. The cases take turns,
-so that other work on the machine slows all of them down alike. With ``--write`` the figures go to
-docs/preview.md.
+image layer that was computed before, in the same place: what showing costs, without computing. The
+cases take turns, so that other work on the machine slows all of them down alike. With ``--write``
+the figures go to docs/preview.md.
 """
 
 from __future__ import annotations
@@ -205,7 +205,10 @@ def _cases(viewer: Any, canvas: _Canvas) -> list[_Case]:
 
     def begin_plain() -> None:
         preview.pause()
-        viewer.add_image(images[0], name="plain", contrast_limits=(0, 1))
+        viewer.add_image(
+            images[0], name="plain", contrast_limits=(0, 1),
+            scale=layer.scale, translate=layer.translate,
+        )  # fmt: skip
 
     def plain(number: int) -> None:
         viewer.layers["plain"].data = images[number % 2]
