@@ -18,10 +18,8 @@ from qtpy.QtWidgets import (
     QPushButton,
     QScrollArea,
     QVBoxLayout,
-    QWidget,
 )
 
-from napari_tilewise._napari.forms.chooser import Chooser
 from napari_tilewise._napari.jobs.pyramid_offer import PyramidOffer
 from napari_tilewise._napari.layers import layer_record
 from napari_tilewise._napari.layers.intensities import range_of
@@ -38,6 +36,7 @@ from napari_tilewise._napari.recipe_panel.drafts import Draft
 from napari_tilewise._napari.recipe_panel.recipe_files import RecipeFiles
 from napari_tilewise._napari.recipe_panel.recipe_heading import RecipeHeading
 from napari_tilewise._napari.recipe_panel.recipe_runs import RecipeRuns, up_to
+from napari_tilewise._napari.recipe_panel.step_chooser import StepChooser
 from napari_tilewise._napari.recipe_panel.step_form import StepForm
 from napari_tilewise._napari.recipe_panel.step_intensities import of_draft
 from napari_tilewise._napari.recipe_panel.step_list import StepList
@@ -96,10 +95,8 @@ class RecipePanel(Panel):
         )
         self.bar = progress_bar()
         self.files = RecipeFiles(lambda: self.draft, self.runs)
-        self.chooser = Chooser(OPERATIONS, self)
-        self.insert = QPushButton("Insert")
-        self.insert.setToolTip("Insert the chosen operation after the selected step")
-        self.insert.setEnabled(False)
+        self.adding = StepChooser()
+        self.chooser, self.insert = self.adding.chooser, self.adding.insert
         self.batch = QPushButton("Send to Batch")
         self.batch.setToolTip(
             "<qt>Run the recipe on many images: opens the Batch panel with this recipe and its "
@@ -118,13 +115,7 @@ class RecipePanel(Panel):
         )
 
     def _lay_out(self) -> None:
-        self._choosing = QWidget()
-        choosing = QVBoxLayout(self._choosing)
-        choosing.setContentsMargins(0, 0, 0, 0)
-        choosing.addWidget(self.chooser)
-        choosing.addWidget(self.insert)
-        choosing.addStretch()
-        self._choosing.hide()
+        self.adding.hide()
         self._editing = scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
@@ -137,7 +128,7 @@ class RecipePanel(Panel):
         layout = QVBoxLayout(self)
         for top in (self.heading, self.list, self.tools):
             layout.addWidget(top)
-        layout.addWidget(self._choosing, 1)
+        layout.addWidget(self.adding, 1)
         layout.addWidget(scroll, 1)
         layout.addWidget(self.preview.bar)
         for bottom in (self.message, self.bar, self.files, self.batch):
@@ -151,10 +142,8 @@ class RecipePanel(Panel):
         )
         self.step.edited.connect(self._step_edited)
         self.step.refused.connect(self._step_refused)
-        self.chooser.chosen.connect(lambda _: self.insert.setEnabled(True))
-        self.chooser.list.itemDoubleClicked.connect(lambda *_: self.add_step())
-        self.chooser.confirmed.connect(self._add_confirmed)
-        self.insert.clicked.connect(lambda: self.add_step())
+        self.adding.inserted.connect(self.add_step)
+        self.adding.confirmed.connect(self.step.form_box.focus_first)
         self.batch.clicked.connect(self.send_to_batch)
         self.cancel.clicked.connect(self.stop)
         self.as_new.clicked.connect(lambda: self.run(as_new=True))
@@ -331,36 +320,25 @@ class RecipePanel(Panel):
 
     def _show_chooser(self, visible: bool) -> None:
         # Hide one before the other is shown: the window would grow to hold both.
-        shown, hidden = (
-            (self._choosing, self._editing) if visible else (self._editing, self._choosing)
-        )
+        shown, hidden = (self.adding, self._editing) if visible else (self._editing, self.adding)
         hidden.setVisible(False)
         shown.setVisible(True)
         if visible:
-            self.chooser.search.setFocus()
-            self.chooser.search.selectAll()  # what was searched for last is typed over
+            self.adding.begin()
 
-    def add_step(self, name: str | None = None) -> None:
+    def add_step(self, key: str) -> None:
         """Insert a step after the selected one.
 
         Parameters
         ----------
-        name
-            The operation's key; by default the operation chosen in the list.
+        key
+            The operation's key.
         """
-        key = name or self.chooser.current
-        if key is None:
-            return
         index = self.selected + 1
         ndim = 2 if self.source is None else int(self.source.ndim)
         op, intensities = OPERATIONS[key], None if index else range_of(self.source)
         self._edit(lambda draft: draft.insert(index, default_step(op, ndim, intensities)), index)
         self.tools.add.setChecked(False)
-
-    def _add_confirmed(self) -> None:
-        """Insert the operation that Return chose in the search; its form comes next."""
-        self.add_step()
-        self.step.form_box.focus_first()
 
     def set_recipe(self, recipe: Recipe) -> None:
         """Show a recipe to run on the selected layer.
