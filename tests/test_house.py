@@ -109,8 +109,6 @@ def short_waits(tree):
             continue
         name = getattr(node.func, "attr", "")
         limits = [word.value for word in node.keywords if word.arg == "timeout"]
-        if name in QT_WAITS - {"waitForDone"} and not limits:
-            yield node
         numbers = [
             value.value / (1000 if name in QT_WAITS else 1)
             for value in (*limits, *(node.args if name != "Barrier" else ()))

@@ -42,6 +42,14 @@ def manifests_are_read_once():
 
 
 @pytest.fixture
+def qtbot(qtbot):
+    """Waits that name no time last as long as a loaded machine needs; Qt's would be 5 seconds."""
+    for name in ("waitUntil", "waitSignal"):
+        setattr(qtbot, name, functools.partial(getattr(qtbot, name), timeout=TIMEOUT))
+    return qtbot
+
+
+@pytest.fixture
 def viewer(make_napari_viewer):
     # Closing a window collects garbage: not once more what was there before it was opened.
     gc.freeze()
