@@ -24,29 +24,27 @@ from qtpy.QtWidgets import (
 
 from napari_tilewise._napari.forms.chooser import Chooser
 from napari_tilewise._napari.forms.form_box import FormBox
-from napari_tilewise._napari.jobs import result_layers, result_numbers
+from napari_tilewise._napari.jobs import result_numbers
 from napari_tilewise._napari.jobs.compute import stored_bytes
-from napari_tilewise._napari.jobs.job import Job, JobOutcome, reporting_errors
+from napari_tilewise._napari.jobs.job import Job, reporting_errors
 from napari_tilewise._napari.jobs.layer_pixels import LayerPixels, is_lazy
 from napari_tilewise._napari.jobs.plan_dialog import PlanDialog, start_asked
 from napari_tilewise._napari.jobs.pyramid_offer import PyramidOffer
 from napari_tilewise._napari.jobs.running import Runner
 from napari_tilewise._napari.layers import (
     dimensions,
-    object_table,
     recording,
-    slicing,
     snapshot,
 )
 from napari_tilewise._napari.layers.regions import PaintedLabels
-from napari_tilewise._napari.layers.viewer_layers import add_result
 from napari_tilewise._napari.operations_panel.compute_lazy import ComputeButton
 from napari_tilewise._napari.operations_panel.form_check import FormCheck, check_form
+from napari_tilewise._napari.operations_panel.result_display import ResultDisplay
 from napari_tilewise._napari.operations_panel.target import TargetChoice
 from napari_tilewise._napari.preview.preview import Preview
 from napari_tilewise._napari.preview.preview_source import PreviewSource
 from napari_tilewise._napari.preview.result_in_view import ResultInView
-from napari_tilewise._napari.widgets import docks, wording
+from napari_tilewise._napari.widgets import wording
 from napari_tilewise._napari.widgets.found_numbers import FoundNumbers
 from napari_tilewise._napari.widgets.panel_base import RUN_KEY, STOP_KEY, Panel
 from napari_tilewise._napari.widgets.plain_words import plain_sentences
@@ -379,40 +377,12 @@ class OperationsPanel(Panel):
             return
         with reporting_errors(job, self.complain):
             self.numbers.show_numbers(result_numbers.numbers_of(job, outcomes))
-            shown = [self._show(job, outcome, source) for outcome in outcomes]
+            display = ResultDisplay(self.viewer, source, self._box_note)
+            shown = [display.show(job, outcome) for outcome in outcomes]
             self.say(" ".join(line for line, _ in shown))
             layers = [layer for _, layer in shown if isinstance(layer, Image | Labels)]
             if self.continues.isChecked() and layers:
                 self.viewer.layers.selection.active = layers[0]
-
-    def _show(
-        self, job: Job, outcome: JobOutcome, source: Layer | None
-    ) -> tuple[str, Layer | None]:
-        """Show a result: as a layer, or with the measured one; return a line and the new layer."""
-        labels = result_layers.measured(job, outcome, source, self.viewer)
-        if labels is not None:
-            return self._show_table(labels), None
-        layer = result_layers.layer(job, outcome)
-        if layer is None:
-            return self._show_numbers(job, outcome, source), None
-        slicing.prepare(layer, self.viewer, is_lazy=outcome.lazy is not None)
-        add_result(self.viewer, layer)
-        is_table = object_table.of(layer) is not None
-        return self._show_table(layer) if is_table else f"Added {layer.name!r}.", layer
-
-    def _show_table(self, layer: Layer) -> str:
-        table = object_table.of(layer)
-        docks.show_measurements(self.viewer, layer)
-        count = 0 if table is None else len(table)
-        return f"Measured {wording.count(count, 'objects')} of {layer.name!r}. {self._box_note}"
-
-    def _show_numbers(self, job: Job, outcome: JobOutcome, source: Layer | None) -> str:
-        line = result_layers.note(job, outcome, source)
-        if result_numbers.is_single(outcome):
-            return ""  # it is in the table above
-        if source is not None:
-            docks.show_measurements(self.viewer, source)
-        return line
 
     def _failed(self, error: TilewiseError) -> None:
         self._set_running(False)
