@@ -502,6 +502,35 @@ def test_small_tables_whose_objects_are_read_are_the_functions(
             np.testing.assert_array_equal(table[name], column)
 
 
+@pytest.mark.parametrize("properties", [("label", "bbox"), ("label", "eccentricity")])
+def test_medium_tables_need_no_tiles(
+    calls: list[bool], by_function: list[str], properties: tuple[str, ...]
+) -> None:
+    labels = measure.label(np.tile(GRAY > 150, (8, 8)))
+    assert labels.size > 2**16
+    table = tw.apply("measure.regionprops_table", labels, properties=properties)
+    assert calls == [True]
+    assert len(by_function) == ("bbox" not in properties)
+    for name, column in measure.regionprops_table(labels, properties=properties).items():
+        np.testing.assert_array_equal(table[name], column)
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("filters.gaussian", {"sigma": 2}),
+        ("filters.sobel", {"mode": "wrap"}),
+        ("filters.unsharp_mask", {}),
+        ("filters.threshold_local", {"block_size": 25}),
+    ],
+)
+def test_bands_have_the_bits_of_tiles(calls: list[bool], name: str, params: dict[str, Any]) -> None:
+    image = np.tile(GRAY, (12, 12)).astype(np.int16)
+    result = tw.apply(name, image, **params)
+    assert calls == [available()]
+    np.testing.assert_array_equal(result, tw.apply(name, image, tiles=100, **params))
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_images_that_a_function_is_wrong_of_go_through_the_passes(by_function: list[str]) -> None:
     footprint = np.ones((3, 3), np.uint8)
