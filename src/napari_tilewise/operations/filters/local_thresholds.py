@@ -111,6 +111,11 @@ def _local(call: Call) -> Tiles:
     return _summed(call) if call["method"] == "mean" else tiled(call)
 
 
+def _takes_whole(call: Call) -> bool:
+    """Return whether tiles cannot pay: of a volume's running means, halos are a large part."""
+    return prod(call.shape) <= 2**16 or (call["method"] == "mean" and call.ndim > 2)
+
+
 def _window(name: str, **specs: Any) -> Operation:
     return Operation(
         name=f"filters.threshold_{name}",
@@ -166,7 +171,7 @@ OPERATIONS = (
         cost=Cost(
             memory=5.0,
             largest_region=_window_pixels,
-            at_once=WIDENED_IN_BANDS._replace(function=2**16, finite=True),
+            at_once=WIDENED_IN_BANDS._replace(function=2**20, finite=True, when=_takes_whole),
         ),
     ),
     _window("niblack"),
