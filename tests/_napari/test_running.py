@@ -61,18 +61,21 @@ def done(panel):
     return lambda: not panel.runner.is_running
 
 
-def test_cancel_takes_effect_at_once_and_stops_within_one_tile(panel, gated, qtbot, notes):
+def test_cancel_takes_effect_at_once_and_stops_within_one_tile(panel, qtbot, notes, monkeypatch):
+    monkeypatch.setattr("napari_tilewise.engine.system.pool.processors", lambda: 2)
+    gated, chunks = Gated((4096, 2048)), 128
+    gated.chunks = (256, 256)
+    panel.viewer.add_image(gated, name="gated", contrast_limits=(0, 255))
     start(panel, qtbot, gated)
     assert not panel.apply.isEnabled()
     assert panel.cancel.isEnabled()
     assert len(progress._all_instances) == 1
-    reads = gated.reads
     panel.stop()
     assert done(panel)()  # while its tile is still being computed
     (worker,) = running._abandoned
     gated.gate.set()
     qtbot.waitUntil(lambda: worker not in running._abandoned, timeout=TIMEOUT)
-    assert gated.reads <= reads + 2
+    assert gated.reads < chunks // 2, "those of the tiles that were begun, with their halos"
     assert panel.message.text() == "Cancelled."
     assert len(panel.viewer.layers) == 1
     assert panel.apply.isEnabled()

@@ -352,7 +352,7 @@ def test_a_batch_of_arrays_or_of_a_local_function_cannot_be_told(
     cancel.set()
     tw.batch("filters.sobel", [IMAGE, IMAGE], tmp_path / "a", cancel=cancel)
     tw.batch(lambda image: image, str(folder), tmp_path / "b", cancel=cancel)
-    function, arrays = unfinished.unfinished_runs()
+    arrays, function = sorted(unfinished.unfinished_runs(), key=lambda run: run.destination)
     assert arrays.state is function.state is RunState.NOT_RESUMABLE
     assert "its images are in memory" in arrays.reason
     assert "which exists only in its own process" in function.reason
