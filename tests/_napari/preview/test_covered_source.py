@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from tests._napari.conftest import TIMEOUT
 from tests._napari.previews import speckles
 
+from napari_tilewise._napari.preview import covered_source
 from napari_tilewise._napari.preview.view import camera_of
 
 IMAGE = speckles((200, 240))
@@ -134,6 +137,17 @@ def test_it_is_drawn_at_once_where_it_may_be_seen(viewer, source, preview, show,
     assert is_drawn() or viewer.dims.ndisplay == 3
     viewer.dims.ndisplay = 2
     assert is_drawn()
+
+
+@pytest.mark.parametrize("missing", ["grid", "size", "window"])
+def test_another_napari_draws_it_always(viewer, source, missing):
+    """One that does not tell what else may show it, or has no such nodes."""
+    canvas = SimpleNamespace(grid=viewer.canvas.grid, events=SimpleNamespace(size=None))
+    other = SimpleNamespace(canvas=canvas, window=viewer.window)
+    assert covered_source._node_of(other, source) is not None
+    owner = {"grid": canvas, "size": canvas.events, "window": other}[missing]
+    delattr(owner, missing)
+    assert covered_source._node_of(other, source) is None
 
 
 def test_it_is_not_drawn_where_the_user_hid_it(source, preview, show, is_drawn):

@@ -133,7 +133,13 @@ class CoveredSource:
 
 
 def _node_of(viewer: ViewerModel, layer: Layer) -> Any:
-    """Return a layer's node in the scene of a window; None if there is none."""
+    """Return a layer's node in the scene of a window; None if there is none.
+
+    Also in a release of napari that does not tell what else may show the layer.
+    """
+    canvas = getattr(viewer, "canvas", None)
+    if not hasattr(canvas, "grid") or not hasattr(getattr(canvas, "events", None), "size"):
+        return None
     window = getattr(getattr(viewer, "window", None), "_qt_viewer", None)
     visuals = getattr(getattr(window, "canvas", None), "layer_to_visual", {})
     return getattr(visuals.get(layer), "node", None)
