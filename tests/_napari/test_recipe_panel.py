@@ -230,6 +230,15 @@ def test_an_edit_that_makes_no_recipe_is_refused_with_the_reason(chain, recipes)
     write(recipes, sigma="two")
     assert "'two'" in recipes.message.text()
     assert recipes.recipe == before
+    assert not recipes.update_layer.isEnabled(), (
+        "it would compute another number than the one shown"
+    )
+    choose(recipes, 1)
+    assert recipes.update_layer.isEnabled()
+    choose(recipes, 0)
+    write(recipes, sigma="two")
+    write(recipes, sigma=2)
+    assert recipes.update_layer.isEnabled()
     for box in recipes.list.boxes:
         box.click()
     assert "switched off" in recipes.message.text()

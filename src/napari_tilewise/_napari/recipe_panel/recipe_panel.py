@@ -267,7 +267,7 @@ class RecipePanel(Panel):
         if draft is not None:
             has_recipe, is_new = draft.recipe is not None, draft.state.is_new
             is_complete = has_recipe and not missing_layers(draft.state, self.viewer.layers)
-            can_run = is_complete and not is_running
+            can_run = is_complete and not is_running and not self.step.problem
         with self.focus_inside():
             self.tools.enable(draft, self.selected)
             self.update_layer.setEnabled(can_run)
@@ -317,6 +317,8 @@ class RecipePanel(Panel):
             self.say(reason)
         else:
             self._say_state()
+        if reason or not self.update_layer.isEnabled():
+            self.enable()
 
     def _show_chooser(self, visible: bool) -> None:
         # Hide one before the other is shown: the window would grow to hold both.

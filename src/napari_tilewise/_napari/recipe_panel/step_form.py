@@ -60,6 +60,8 @@ class StepForm(QWidget):
         self._draft: Draft | None = None
         self._index = -1
         self._is_filling = False
+        self.problem = ""
+        """Why the form's values are not those of the step, in one sentence; empty if they are."""
         self._axes: dict[str, Spatial] = {}
         self.title, self.kind = text_label(bold=True), text_label(faint=True)
         self.image = ComboBox(label="image", choices=[])
@@ -99,7 +101,7 @@ class StepForm(QWidget):
         index
             The step, from 0; -1 hides the form.
         """
-        self._draft, self._index = draft, index
+        self._draft, self._index, self.problem = draft, index, ""
         self.setVisible(index >= 0)
         if index < 0:
             return
@@ -196,8 +198,10 @@ class StepForm(QWidget):
         try:
             set_step(self._index, self._edit(draft, form))
         except TilewiseError as error:
-            self.refused.emit(str(error))
+            self.problem = str(error)
+            self.refused.emit(self.problem)
             return
+        self.problem = ""
         self.refused.emit("")
         self._describe(draft.steps[self._index])
         if draft.state != before:
