@@ -127,7 +127,7 @@ def _key(params: Parameters, images: frozenset[str]) -> Hashable | None:
     """
     if not params:
         return ""
-    if all(map(is_plain, params.values())):
+    if PLAIN.issuperset(map(type, params.values())) or all(map(is_plain, params.values())):
         return repr(dict(params))
     parts: list[Hashable] = []
     for name, value in params.items():
