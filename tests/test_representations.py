@@ -46,6 +46,15 @@ def texts(value):
     return list(ElementTree.fromstring(f"<div>{value._repr_html_()}</div>").itertext())
 
 
+def test_the_repr_of_an_error_is_its_sentence(tmp_path):
+    """Not the marks of options, which are for the doors that name them."""
+    tw.convert(np.zeros((4, 4)), tmp_path / "out.npy")
+    with pytest.raises(tw.errors.DestinationExists) as caught:
+        tw.convert(np.zeros((4, 4)), tmp_path / "out.npy")
+    assert "overwrite=True" in repr(caught.value)
+    assert repr(caught.value) == f"DestinationExists({str(caught.value)!r})"
+
+
 def test_notebooks_show_tables(values):
     assert "sigma" in texts(values["operation"])
     assert {"1", "filters.gaussian", "sigma=2"} <= set(texts(values["recipe"]))

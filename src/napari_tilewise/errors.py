@@ -86,6 +86,10 @@ class TilewiseError(Exception):
         """Return the plain sentence (KeyError and OSError would add quotes or a number)."""
         return worded(self.marked)
 
+    def __repr__(self) -> str:
+        """Return the class and the sentence, as notebooks, logs and futures show errors."""
+        return f"{type(self).__name__}({str(self)!r})"
+
     @property
     def marked(self) -> str:
         """The sentence with its options marked, for the message of another error or process.
