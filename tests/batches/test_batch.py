@@ -369,11 +369,11 @@ def test_cancelled_and_gone_on_with(plates: Path, tmp_path: Path, backend: str) 
             cancel.set()
         elif call > 2:  # begun before the cancel, which may be late: it does not end earlier
             assert cancel.wait(60)
-        return 255 - image
+        return 255 - image  # it is dropped if the cancel is seen first
 
     out = tmp_path / "out"
     first = tw.batch(invert, plates, out, backend=backend, n_jobs=2, cancel=cancel)
-    assert 3 <= first.done <= 2 + 3  # two before it, and at most three handed out
+    assert 2 <= first.done <= 2 + 3  # two before it, and at most three handed out
     assert first.cancelled == 12 - first.done
     again = tw.batch(invert, plates, out, backend=backend, n_jobs=2)
     assert (again.done, again.skipped) == (12 - first.done, first.done)

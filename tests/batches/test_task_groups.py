@@ -25,8 +25,12 @@ IMAGES = [np.full((8, 9), number, np.uint8) for number in range(40)]
 
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker's process ignores Ctrl-C and leaves warnings to that of the batch."""
+    """A worker's process ignores Ctrl-C and leaves warnings to that of the batch.
+
+    Here it has patience, however slow this machine is.
+    """
     monkeypatch.setattr(task_groups, "run_task_in_worker", run_task)
+    monkeypatch.setattr(task_groups, "PATIENCE", 10**6)
 
 
 def outcomes(seconds: float, count: int = 1) -> list[Any]:

@@ -10,12 +10,14 @@ import os
 import re
 import threading
 import warnings
+from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psutil
 from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from napari_tilewise.batches.task_groups import TaskGroups, run_group_in_worker
@@ -28,6 +30,7 @@ from napari_tilewise.batches.tasks import (
     run_task_in_worker,
 )
 from napari_tilewise.engine.system import subprocesses
+from napari_tilewise.engine.system.cancelling import ended_when_cancelled
 from napari_tilewise.errors import MissingExtra, SourceWarning, option
 from napari_tilewise.executors.main_guard import check_main_guard
 
@@ -70,7 +73,7 @@ class TaskSupply:
 
     def __init__(self, tasks: Iterable[ItemTask], control: Control) -> None:
         self._tasks = iter(tasks)
-        self._control = control
+        self.control = control
         self._lock = threading.Lock()
         self.running: dict[int, ItemTask] = {}
         """Tasks that were taken and have no outcome."""
@@ -80,7 +83,7 @@ class TaskSupply:
 
     def __next__(self) -> ItemTask:
         with self._lock:
-            if self._control.is_cancelled or self._control.is_paused:
+            if self.control.is_cancelled or self.control.is_paused:
                 raise StopIteration
             task = next(self._tasks)
             self.running[task.item.index] = task
@@ -138,7 +141,7 @@ def _parallel(
 def _in_processes(supply: TaskSupply, n_jobs: int) -> Iterator[ItemOutcome]:
     """Yield the outcomes of tasks in loky's processes, any of which may end at any time."""
     groups = TaskGroups(supply)
-    with ExitStack() as stack:
+    with ended_when_cancelled(supply.control.cancel, _end_processes), ExitStack() as stack:
         single: _SingleProcess | None = None
         while True:
             try:
@@ -151,17 +154,25 @@ def _in_processes(supply: TaskSupply, n_jobs: int) -> Iterator[ItemOutcome]:
                         _worked.update(outcome.process for outcome in finished)
                         yield from finished
                 return
-            except BrokenProcessPool:
-                single = single or stack.enter_context(_SingleProcess())
-                for task in list(supply.running.values()):
-                    yield single.run(task)
+            except RuntimeError as error:
+                if supply.control.is_cancelled:  # ended because of that
+                    return
+                if not isinstance(error, BrokenProcessPool):
+                    raise
+                single = single or stack.enter_context(_SingleProcess(supply.control))
+                yield from single.outcomes(list(supply.running.values()))
+
+
+def _end_processes() -> None:
+    """End the processes that joblib keeps, whatever they compute."""
+    get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=True)
+    _worked.clear()
 
 
 def _in_one_process(supply: TaskSupply) -> Iterator[ItemOutcome]:
     """Yield the outcomes of tasks that run in one other process."""
-    with _SingleProcess() as single:
-        for task in supply:
-            yield single.run(task, tries=2)
+    with _SingleProcess(supply.control) as single:
+        yield from single.outcomes(supply, tries=2)
 
 
 @contextmanager
@@ -175,6 +186,9 @@ def _without_worker_warnings() -> Iterator[None]:
 class _SingleProcess:
     """A process that runs one task at a time; another replaces it when it ends."""
 
+    def __init__(self, control: Control) -> None:
+        self._control = control
+
     def __enter__(self) -> _SingleProcess:
         self._pool: Any = None
         return self
@@ -183,20 +197,28 @@ class _SingleProcess:
         self._end()
 
     def _end(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, kill_workers=True)
-            self._pool = None
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=True, kill_workers=True)
 
-    def run(self, task: ItemTask, tries: int = 1) -> ItemOutcome:
-        """Run a task; if its process ends, run it again in another.
+    def outcomes(self, tasks: Iterable[ItemTask], tries: int = 1) -> Iterator[ItemOutcome]:
+        """Yield the outcomes of tasks; a task whose process ends runs again in another.
 
         Parameters
         ----------
-        task
-            The task.
+        tasks
+            The tasks. After a cancel the one that runs has no outcome.
         tries
-            Number of processes that it may end before it counts as failed.
+            Number of processes that a task may end before it counts as failed.
         """
+        with ended_when_cancelled(self._control.cancel, self._end):
+            for task in tasks:
+                outcome = self._outcome(task, tries)
+                if outcome is None:
+                    return
+                yield outcome
+
+    def _outcome(self, task: ItemTask, tries: int) -> ItemOutcome | None:
         reason = ""
         for number in range(tries):
             if self._pool is None:
@@ -206,8 +228,12 @@ class _SingleProcess:
             try:
                 attempt = replace(task, is_retry=is_retry)
                 outcome: ItemOutcome = self._pool.submit(run_task_in_worker, attempt).result()
-            except BrokenProcessPool as error:
+            except (RuntimeError, CancelledError) as error:
                 self._end()
+                if self._control.is_cancelled:
+                    return None
+                if not isinstance(error, BrokenProcessPool):
+                    raise
                 reason = str(error)
             else:
                 return outcome
@@ -247,40 +273,64 @@ def _on_cluster(supply: TaskSupply, n_jobs: int) -> Iterator[ItemOutcome]:
             options = {"n_workers": n_jobs, "threads_per_worker": 1, "dashboard_address": ":0"}
             client = stack.enter_context(Client(**options))  # type: ignore[no-untyped-call]
         killed: list[ItemTask] = []
-        yield from _submitted(client, supply, n_jobs + n_jobs // 2, killed)
+        cluster = _Cluster(client, supply.control)
+        yield from cluster.outcomes(supply, n_jobs + n_jobs // 2, killed)
         for task in killed:  # one at a time, so that none can end the process of another
             killed_again: list[ItemTask] = []
-            yield from _submitted(client, iter([task]), 1, killed_again)
+            yield from cluster.outcomes(iter([task]), 1, killed_again)
             if killed_again:
                 yield _process_ended(task, "")
 
 
-def _submitted(
-    client: Any, tasks: Iterator[ItemTask], ahead: int, killed: list[ItemTask]
-) -> Iterator[ItemOutcome]:
-    """Yield the outcomes of tasks on a cluster; those that end their workers join `killed`."""
-    from distributed import KilledWorker, as_completed
+class _Cluster:
+    """The cluster of a client, to which tasks are submitted a few ahead of those that run."""
 
-    running: dict[Any, ItemTask] = {}
-    completed = as_completed()  # type: ignore[no-untyped-call]
+    def __init__(self, client: Any, control: Control) -> None:
+        self._client, self._control = client, control
+        self._running: dict[Any, ItemTask] = {}
 
-    def submit_more() -> None:
-        while len(running) < ahead and (task := next(tasks, None)) is not None:
+    def outcomes(
+        self, tasks: Iterator[ItemTask], ahead: int, killed: list[ItemTask]
+    ) -> Iterator[ItemOutcome]:
+        """Yield the outcomes of tasks; those that end their workers join `killed`.
+
+        Parameters
+        ----------
+        tasks
+            The tasks. Those that are at work some time after a cancel have no outcome.
+        ahead
+            How many are submitted at a time.
+        killed
+            Tasks whose workers ended.
+        """
+        from distributed import KilledWorker, as_completed
+
+        completed = as_completed()  # type: ignore[no-untyped-call]
+        with ended_when_cancelled(self._control.cancel, self._forget):
+            self._submit(tasks, ahead, completed)
+            while self._running:
+                future = next(completed)
+                task = self._running.pop(future)
+                self._submit(tasks, ahead, completed)
+                try:
+                    outcome: ItemOutcome = future.result()
+                except KilledWorker:
+                    killed.append(task)
+                except CancelledError:
+                    if not self._control.is_cancelled:
+                        raise
+                else:
+                    yield outcome
+
+    def _submit(self, tasks: Iterator[ItemTask], ahead: int, completed: Any) -> None:
+        while len(self._running) < ahead and (task := next(tasks, None)) is not None:
             # The scheduler repeats a task whose result was lost with its worker: an output that
             # exists then is the task's own.
             attempt = replace(task, is_retry=task.is_vacant)
-            future = client.submit(run_task_in_worker, attempt, pure=False)
-            running[future] = task
-            completed.add(future)  # type: ignore[no-untyped-call]
+            future = self._client.submit(run_task_in_worker, attempt, pure=False)
+            self._running[future] = task
+            completed.add(future)
 
-    submit_more()
-    while running:
-        future = next(completed)
-        task = running.pop(future)
-        submit_more()
-        try:
-            outcome: ItemOutcome = future.result()
-        except KilledWorker:
-            killed.append(task)
-        else:
-            yield outcome
+    def _forget(self) -> None:
+        """Wait no longer for what is submitted; a worker goes on with what it has begun."""
+        self._client.cancel(list(self._running))

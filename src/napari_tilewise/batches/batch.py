@@ -104,7 +104,8 @@ def batch(
         one call at a time; True shows a bar (in a terminal or a notebook) or a line every few
         seconds (elsewhere), and each reason why items fail.
     cancel
-        Set this event to start no more items; those that are running finish.
+        Set this event to start no more items; those that are running are abandoned, within two
+        seconds where they run in other processes, and write nothing.
     pause
         Set this event to start no more items until it is cleared.
     name

@@ -12,6 +12,7 @@ from napari_tilewise.batches.backends import AUTO, SERIAL, THREADING, TaskSupply
 from napari_tilewise.batches.function import BatchFunction
 from napari_tilewise.batches.tasks import (
     ALONE,
+    CANCELLED,
     ItemOutcome,
     ItemResources,
     ItemTask,
@@ -118,18 +119,19 @@ class _Scheduler:
                 task = running.pop(outcome.index)
                 if outcome.status == ALONE:
                     self.postponed.append(task)
-                else:
+                elif outcome.status != CANCELLED:
                     yield outcome
         self.unstarted.extend(running.values())
 
     def _resources(self, mode: str) -> ItemResources:
+        cancel = self.control.cancel
         if mode == TILED:
-            return ItemResources(self.n_jobs, self.limit)
-        if mode == SERIAL:
-            return ItemResources(1, self.limit)
-        if mode == THREADING and self.n_jobs > 1:
+            return ItemResources(self.n_jobs, self.limit, cancel=cancel)
+        if mode == SERIAL or (mode == THREADING and self.n_jobs == 1):
+            return ItemResources(1, self.limit, cancel=cancel)
+        if mode == THREADING:
             share = (self.limit - self.process) // self.n_jobs
-            return ItemResources(1, max(0, share), is_shared=True, is_alone=False)
+            return ItemResources(1, max(0, share), is_shared=True, is_alone=False, cancel=cancel)
         return ItemResources(1, self.limit // self.n_jobs, is_alone=self.n_jobs == 1)
 
     def automatic(self, tasks: Sequence[ItemTask]) -> Iterator[ItemOutcome]:

@@ -29,9 +29,15 @@ from napari_tilewise.batches.function import BatchFunction, classify
 from napari_tilewise.batches.item_inputs import inputs_of, is_template
 from napari_tilewise.batches.outputs import has_output, is_torn
 from napari_tilewise.engine.stack_results import compute
-from napari_tilewise.engine.system.pool import hold_libraries, single_threaded_libraries
+from napari_tilewise.engine.system.cancelling import PATIENCE
+from napari_tilewise.engine.system.pool import (
+    hold_libraries,
+    single_threaded_libraries,
+    unless_cancelled,
+)
 from napari_tilewise.engine.system.resident import peak_resident, resident
 from napari_tilewise.errors import (
+    Cancelled,
     DestinationExists,
     InvalidRecipe,
     MemoryBudgetExceeded,
@@ -50,7 +56,7 @@ from napari_tilewise.runs import registry
 from napari_tilewise.runs.object_count import count_labels, count_rows
 from napari_tilewise.runs.plan import plan
 from napari_tilewise.runs.request import Resources, RunRequest
-from napari_tilewise.runs.run import run
+from napari_tilewise.runs.run import RunResult, run
 from napari_tilewise.runs.small_run import run_small
 
 if TYPE_CHECKING:
@@ -119,6 +125,8 @@ class ItemResources:
     """Whether `memory` is on top of what the process takes already, for other items' tasks."""
     is_alone: bool = True
     """Whether no other task is running; if there are, a task that does not fit is postponed."""
+    cancel: threading.Event | None = None
+    """Set where nobody waits for the task any more; of tasks in the process of the batch."""
 
     @property
     def limit(self) -> int | None:
@@ -187,6 +195,10 @@ def run_task(task: ItemTask) -> ItemOutcome:
             entries, value = _run_or_skip(task)
     except MemoryBudgetExceeded as error:
         entries, trace = _failure(error, FAILED if task.resources.is_alone else ALONE)
+    except Cancelled as error:
+        cancel = task.resources.cancel
+        is_cancelled = cancel is not None and cancel.is_set()
+        entries, trace = _failure(error, CANCELLED if is_cancelled else FAILED)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - one item's failure is one row
         entries, trace = _failure(error, FAILED)
     seconds = round(time.perf_counter() - started, 6)
@@ -381,7 +393,7 @@ def _run(task: ItemTask, recipe: Recipe, source_fingerprint: str) -> tuple[ItemR
     options |= {"axes": task.item.declared_axes or None}
     options |= {"memory": resources.limit, "workers": resources.workers}
     if destination is None:
-        return _compute(recipe, source, options, is_row_only=task.target is not None)
+        return _compute(task, recipe, source, options)
     # Small items are recomputed faster than a checkpoint of their tiles is written.
     is_item = source is task.item.source  # not a part of it, or with other axes
     small = _run_small(task, recipe, source, destination, source_fingerprint if is_item else None)
@@ -393,8 +405,13 @@ def _run(task: ItemTask, recipe: Recipe, source_fingerprint: str) -> tuple[ItemR
         }
         return _with_objects(entries, small.objects), None
     options |= {"overwrite": _overwrite(task), "resume": resources.is_alone, **task.batch.writing}
-    with registry.unregistered():
-        result = run(recipe, source, destination, **options)
+    options |= {"cancel": resources.cancel}
+
+    def unregistered() -> RunResult:
+        with registry.unregistered():
+            return run(recipe, source, destination, **options)
+
+    result = unless_cancelled(unregistered, resources.cancel, PATIENCE)
     path = Path(result.path)
     entries = {
         "output": _relative(task, path),
@@ -427,7 +444,7 @@ def _run_small(
         destination,
     )  # fmt: skip
     output = OutputRequest(destination, overwrite=_overwrite(task), **batch.writing)
-    return run_small(request, output, source_fingerprint)
+    return run_small(request, output, source_fingerprint, resources.cancel)
 
 
 def _recorded_scalars(path: Path) -> TableRow:
@@ -440,12 +457,15 @@ def _recorded_scalars(path: Path) -> TableRow:
 
 
 def _compute(
-    recipe: Recipe, source: object, options: Parameters, *, is_row_only: bool
+    task: ItemTask, recipe: Recipe, source: object, options: Parameters
 ) -> tuple[ItemRow, Value]:
     """Return a result that returns to the caller, or only goes into the item's row."""
     guard = SourceGuard((source, *options["inputs"].values()))
     run_plan = plan(recipe, source, **options)
-    value = compute(run_plan.last) if run_plan.last.is_image else run_plan.last.value()
+    last = run_plan.last
+    value = unless_cancelled(
+        lambda: compute(last) if last.is_image else last.value(), task.resources.cancel
+    )
     guard.check()
     values = scalars(run_plan.pipeline.recorded())
     if recipe.output is Output.SCALAR:
@@ -456,7 +476,7 @@ def _compute(
     measured = run_plan.pipeline.measured_in
     if measured is not None and isinstance(value, Mapping):
         entries["units"] = measured.units(value)
-    return _with_objects(entries, objects), None if is_row_only else value
+    return _with_objects(entries, objects), value if task.target is None else None
 
 
 # -- functions -------------------------------------------------------------------------------------
@@ -471,7 +491,7 @@ def _call(task: ItemTask, function: BatchFunction) -> tuple[ItemRow, Value]:
     size = sum(prod(i.data.shape) * np.dtype(i.data.dtype).itemsize for i in images)
     if not resources.is_alone and resources.memory is not None and size > resources.memory // 4:
         raise MemoryBudgetExceeded("The image is too large for several tasks at a time.")
-    kind, value = classify(function(image, inputs))
+    kind, value = classify(unless_cancelled(lambda: function(image, inputs), resources.cancel))
     guard.check()
     if kind in ("nothing", "numbers"):
         return {"values": scalars(value or {}), "kind": "scalar"}, value

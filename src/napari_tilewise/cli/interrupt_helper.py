@@ -34,10 +34,14 @@ def cancelling(patience: float) -> str:
     Parameters
     ----------
     patience
-        Seconds that what is being computed has to finish.
+        Seconds after which the process ends in any case; infinity for a batch, which ends what is
+        computed and writes its report.
     """
-    text = "finishes first" if patience == float("inf") else f"has {patience:g} s to finish"
-    return f"Cancelling: what is being computed {text}. Press Ctrl-C again to end at once."
+    seconds = TILES if patience == float("inf") else patience
+    return (
+        f"Cancelling: what is being computed has {seconds:g} s to finish. "
+        "Press Ctrl-C again to end at once."
+    )
 
 
 def main(command: int, patience: float) -> None:

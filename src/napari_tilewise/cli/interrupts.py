@@ -1,7 +1,7 @@
 """Ctrl-C in the shell: the first is answered at once and cancels, the second ends the process.
 
-A run that has been cancelled ends within two seconds, as tiles take no longer; a batch finishes the
-items that it computes.
+A run that has been cancelled ends within two seconds, as tiles take no longer; a batch abandons the
+items that it computes as soon, and writes its report.
 
 A command computes in a thread of its own while the main thread, which alone handles signals,
 waits. SIGTERM cancels too, and ends the process if that takes long: batch systems kill soon after
@@ -34,7 +34,7 @@ T = TypeVar("T")
 LOOK = 0.1
 """Seconds between two looks at a command: Windows handles no signal while a lock is waited for."""
 ITEMS = float("inf")
-"""Seconds that a batch gives the items that it computes when it is cancelled."""
+"""Seconds after which a cancelled batch ends in any case: a report of many items takes a while."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 

@@ -23,6 +23,7 @@ from napari_tilewise.axes import AxisSelection, alpha_of
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.events import DiskShort, FirstOnly, RunDone, RunStarted
 from napari_tilewise.engine.system.fetchers import LookAhead
+from napari_tilewise.engine.system.pool import check_cancelled
 from napari_tilewise.engine.tile_order import band_width, banded
 from napari_tilewise.engine.tile_tasks import LevelTask, WriteTask
 from napari_tilewise.errors import ChunksRemoved
@@ -322,6 +323,7 @@ class RunJob:
                 writer.note(values={**history["values"], **values})
                 if sender is not None:
                     sender.close()
+                check_cancelled(session.control.cancel)  # nobody waits for it any more
                 return writer.finish(session)
         except BaseException as error:
             if checkpoint is not None and isinstance(error, ChunksRemoved):
@@ -355,6 +357,7 @@ class RunJob:
         run_plan.session.emit(RunStarted(None, len(last.node_grid), run_plan.budget.total))
         with self.guard.watch(checkpoint), _worker_pool(run_plan, None):
             value = last.recorded() if last.is_image else last.stored_value()
+        check_cancelled(run_plan.session.control.cancel)
         values = {"values": scalars(run_plan.pipeline.recorded()), **_measured(run_plan, value)}
         history = {**history, **values}
         along = _looped_axes(run_plan) if self._output is Output.SCALAR else None

@@ -20,6 +20,7 @@ from napari_tilewise.engine.budget import RUNTIME
 from napari_tilewise.engine.checkpoints.checkpoint_lock import check_unlocked
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.source import ArraySource
+from napari_tilewise.engine.system.pool import unless_cancelled
 from napari_tilewise.engine.system.resident import resident
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.writers.values import check_value
@@ -65,7 +66,10 @@ class SmallResult(NamedTuple):
 
 
 def run_small(
-    request: RunRequest, output: OutputRequest, source_fingerprint: str | None = None
+    request: RunRequest,
+    output: OutputRequest,
+    source_fingerprint: str | None = None,
+    cancel: threading.Event | None = None,
 ) -> SmallResult | None:
     """Run a recipe on an image of one tile; None where the run is one for `run`.
 
@@ -77,6 +81,8 @@ def run_small(
         Where the output goes.
     source_fingerprint
         The source's fingerprint, where the caller has just taken it.
+    cancel
+        Set to wait no longer for what is computed: nothing is then written.
 
     Raises
     ------
@@ -101,19 +107,22 @@ def run_small(
         plan = _plan(request, image, json.dumps(history["recipe"], sort_keys=True, default=str))
         if plan is None:
             return None
-        pixels = np.asarray(image.data[(slice(None),) * len(image.data.shape)])
+        everything = (slice(None),) * len(image.data.shape)
+        pixels = unless_cancelled(lambda: np.asarray(image.data[everything]), cancel)
     plan = replace(plan, image=image)
     check_unlocked(checkpoint_folder(output.path))
     if output.overwrite:  # what a process left there that was killed
         _clear(output.path)
     job = SmallRunJob(plan, replace(output, is_small=True), history, guard)
-    small = computed_in_memory(plan.pipeline, pixels) if job.is_image else None
+    small = None
+    if job.is_image:
+        small = unless_cancelled(lambda: computed_in_memory(plan.pipeline, pixels), cancel)
     if small is not None:
         path, objects = job.write(small.pixels, scalars(small.values))
         return SmallResult(path, scalars(small.values), objects)
     job = replace(job, plan=replace(plan, pipeline=plan.pipeline.on(ArraySource(pixels))))
     started = time.perf_counter()
-    path, objects = job.compute()
+    path, objects = job.compute(cancel)
     note_time(plan.pipeline, time.perf_counter() - started)
     return SmallResult(path, scalars(job.plan.pipeline.recorded()), objects)
 
@@ -165,8 +174,14 @@ class SmallRunJob(RunJob):
         """Whether the output is an image."""
         return self._output.is_image
 
-    def compute(self) -> tuple[Path, int | None]:
-        """Compute the output, write it, and return its path and its number of objects."""
+    def compute(self, cancel: threading.Event | None = None) -> tuple[Path, int | None]:
+        """Compute the output, write it, and return its path and its number of objects.
+
+        Parameters
+        ----------
+        cancel
+            Set to wait no longer for what is computed: nothing is then written.
+        """
         output, kind = self.output, self._output
         if not kind.is_image:
             check_value(output.path, kind, overwrite=output.overwrite)
@@ -176,7 +191,8 @@ class SmallRunJob(RunJob):
         pipeline.warn_of_alpha()
         for stack in self.plan.stacks:
             stack.prepare()
-        pixels = last.read(tuple(slice(0, length) for length in last.shape))
+        everything = tuple(slice(0, length) for length in last.shape)
+        pixels = unless_cancelled(lambda: last.read(everything), cancel)
         return self.write(np.ascontiguousarray(pixels), scalars(pipeline.recorded()))
 
     def write(self, pixels: Array, values: Metadata) -> tuple[Path, int | None]:

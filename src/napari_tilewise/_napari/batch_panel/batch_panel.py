@@ -109,7 +109,7 @@ class BatchPanel(Panel):
         self.act_on({RUN_KEY: self.run_all.click, STOP_KEY: self.cancel.click})
         self.run_all.setToolTip(f"Run the task on the ticked images ({RUN_KEY})")
         self.retry.setToolTip("Run the failed items again, with the current task and output")
-        self.cancel.setToolTip(f"Start no more items; running items are finished ({STOP_KEY})")
+        self.cancel.setToolTip(f"Start no more items, and abandon those that run ({STOP_KEY})")
 
     def _lay_out(self) -> None:
         splitter = QSplitter(Qt.Orientation.Vertical)
@@ -273,7 +273,7 @@ class BatchPanel(Panel):
         self.runner.cancel()
         with self.focus_inside():
             self.cancel.setEnabled(False)
-        self.say("Cancelling: running items are finished first ...")
+        self.say("Cancelling ...")
 
     def _show_progress(self, _: str, done: int, items: int) -> None:
         self.setUpdatesEnabled(False)  # painted once, not at every change

@@ -249,7 +249,12 @@ class ItemTableModel(RowModel):
             return STATUS_TEXTS.get(state.status, state.status)
         if column == MESSAGE:
             return self.message(row)
-        return "" if state.seconds is None else f"{state.seconds:.2f}"
+        return "" if state.seconds is None else _brief(state.seconds)
+
+
+def _brief(seconds: float) -> str:
+    """Return a time of two digits at least: small items take milliseconds."""
+    return f"{seconds:.2f}" if seconds >= 0.1 else f"{seconds:.2g}"
 
 
 def view_of(table: ItemTableModel) -> QTableView:

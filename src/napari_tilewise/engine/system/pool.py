@@ -81,12 +81,28 @@ def alone(
         When `cancel` is set before it begins.
     """
     wait_while(lambda: pause is not None and pause.is_set(), cancel)
-    if cancel is not None and cancel.is_set():
-        raise Cancelled(CANCELLED)
+    check_cancelled(cancel)
     work()
 
 
-def abandonable(work: Callable[[], T], cancel: threading.Event | None) -> T:
+def check_cancelled(cancel: threading.Event | None) -> None:
+    """Raise if nobody waits for a result any more.
+
+    Parameters
+    ----------
+    cancel
+        See `sweep`.
+
+    Raises
+    ------
+    Cancelled
+        When it is set.
+    """
+    if cancel is not None and cancel.is_set():
+        raise Cancelled(CANCELLED)
+
+
+def abandonable(work: Callable[[], T], cancel: threading.Event | None, patience: float = 0.0) -> T:
     """Return what `work` returns; a cancel does not wait for it, nor does Ctrl-C in a script.
 
     A thread cannot be ended. One that nobody waits for computes to its end, and what it returns is
@@ -98,6 +114,8 @@ def abandonable(work: Callable[[], T], cancel: threading.Event | None) -> T:
         Computes for long, such as a function of the whole image.
     cancel
         See `sweep`.
+    patience
+        Seconds that work which looks at `cancel` itself may go on after it.
 
     Raises
     ------
@@ -121,11 +139,36 @@ def abandonable(work: Callable[[], T], cancel: threading.Event | None) -> T:
 
     threading.Thread(target=compute, name="tilewise-whole", daemon=True).start()
     while not is_done.wait(LOOK):
-        if (cancel is not None and cancel.is_set()) or (job is not None and job.is_interrupted):
+        is_cancelled = cancel is not None and cancel.is_set()
+        if is_cancelled and is_done.wait(patience):
+            break
+        if is_cancelled or (job is not None and job.is_interrupted):
             raise Cancelled(CANCELLED)
     if errors:
         raise errors.pop()  # held no longer by this frame, which it holds
     return results[0]
+
+
+def unless_cancelled(
+    work: Callable[[], T], cancel: threading.Event | None, patience: float = 0.0
+) -> T:
+    """Return what `work` returns: in this thread, unless there is an event that may abandon it.
+
+    Parameters
+    ----------
+    work
+        See `abandonable`.
+    cancel
+        See `sweep`; None where nobody can cancel but by Ctrl-C, for which `work` itself looks.
+    patience
+        See `abandonable`.
+
+    Raises
+    ------
+    Cancelled
+        When `cancel` is set before the work is done.
+    """
+    return work() if cancel is None else abandonable(work, cancel, patience)
 
 
 def is_interruptible() -> bool:
