@@ -45,7 +45,7 @@ class BoundCall(NamedTuple):
     is_tuple: bool
     """Whether there are several."""
     is_value: bool
-    """Whether there is one, which is no image."""
+    """Whether there is one, and it is not an image."""
     has_images: bool
     """Whether some parameters are further images."""
     is_padded: bool
