@@ -144,10 +144,11 @@ def prepare(folder: Path, count: int, side: int) -> list[Path]:
 
 
 def processor_seconds() -> float:
-    """Return the processor's time of this process and of those that it started."""
+    """Return the processor's time of this process and of those that it started, ended ones too."""
     this = psutil.Process()
     times = [process.cpu_times() for process in (this, *this.children(recursive=True))]
-    return sum(t.user + t.system for t in times)
+    ended = times[0].children_user + times[0].children_system
+    return ended + sum(t.user + t.system for t in times)
 
 
 def figures_of(way: str, sources: list[Path], folder: Path) -> Figures:
