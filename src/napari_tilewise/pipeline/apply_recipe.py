@@ -19,7 +19,8 @@ from napari_tilewise.engine.control import NO_CONTROL, Control
 from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.stack_results import results_of
 from napari_tilewise.engine.system.machine import available_memory
-from napari_tilewise.pipeline.bind import StepResult, bind_recipe, recipe_images
+from napari_tilewise.pipeline.assembly import StepResult
+from napari_tilewise.pipeline.bind import bind_recipe, recipe_images
 from napari_tilewise.pipeline.materialize import decide
 
 if TYPE_CHECKING:
