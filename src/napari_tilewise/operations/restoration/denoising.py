@@ -20,7 +20,7 @@ from napari_tilewise.operations.shared.common import CHANNEL, CVAL, as_float, re
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.shared.whole import WHOLE
 from napari_tilewise.operations.spec import families
-from napari_tilewise.operations.spec.constraint import Constraint
+from napari_tilewise.operations.spec.declared_function import Constraint
 from napari_tilewise.operations.spec.deprecated_parameters import without
 from napari_tilewise.operations.spec.keyword_specs import Flags
 from napari_tilewise.operations.spec.operation import (

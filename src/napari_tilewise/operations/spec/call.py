@@ -1,7 +1,7 @@
 """The axes of a call's image: which are tiled, which holds the channels.
 
-Declarations answer questions about calls. The functions below are the usual answers to which axis
-of a result is none of the image's spatial ones.
+Declarations answer questions about calls. The functions below are the usual answers to which shape
+a result has, and which of its axes is none of the image's spatial ones.
 """
 
 from __future__ import annotations
@@ -53,6 +53,11 @@ class CallGeometry:
         if self.channel_axis is not None:
             items.insert(self.channel_axis, channel)
         return tuple(items)
+
+
+def same_shape(call: CallGeometry) -> tuple[int, ...] | None:
+    """Return the shape of a result that has the image's."""
+    return call.shape
 
 
 def same_channel(call: CallGeometry) -> int | None:
