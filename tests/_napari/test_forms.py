@@ -76,7 +76,7 @@ def test_untouched_form_gives_the_operations_own_defaults(name):
     given = {key: value for key, value in values.items() if key not in pictures}
     missing = {key: np.zeros((9, 9), int) for key in pictures if op.parameters[key].required}
     for key, spec in op.specs.items():
-        if isinstance(spec, FunctionSpec) and op.parameters[key].required and not given[key]:
+        if isinstance(spec, FunctionSpec) and op.parameters[key].required and given[key] is None:
             given.pop(key)  # a function has no widget: Python gives it
             missing[key] = {} if isinstance(spec, Keywords) else len
     op.bind({**given, **missing}, ndim)

@@ -6,9 +6,12 @@ import re
 
 import numpy as np
 import pytest
-from qtpy.QtWidgets import QComboBox
+import skimage as ski
+from qtpy.QtWidgets import QCheckBox, QComboBox, QLineEdit, QSpinBox
 
 from napari_tilewise import OPERATIONS
+from napari_tilewise._napari.forms.form import Form
+from napari_tilewise._napari.operations_panel.form_check import check_form
 from napari_tilewise._napari.operations_panel.operations_panel import OperationsPanel
 from napari_tilewise._napari.widgets.plain_words import (
     plain_message,
@@ -48,6 +51,14 @@ def test_docstrings_are_read_aloud(text, expected):
         ("napari_tilewise.copy: the result", "Copy: the result"),
         ("Step 2, filters.gaussian: no.", "Step 2, Gaussian: no."),
         ("filters.gaussian and my.function: no.", "filters.gaussian and my.function: no."),
+        ("sigma=(1, 2, 3): no.", "sigma 1, 2, 3: no."),
+        ("clip=(0,): no.", "clip 0: no."),
+        ("K='1,,2': an integer.", "K '1,,2': a whole number."),
+        ("cval='a': no.", "border value 'a': no."),
+        ("f={'shape': 'ball', 'radius': 9}: no.", "f ball of radius 9: no."),
+        ("range='a': one of 'dtype', 'uint8'.", "range 'a': one of 'data type', '8-bit'."),
+        ("x has shape (2, 3): an array of shape (2,).", "x has shape 2 × 3: 2 numbers."),
+        ("Add an axis (image[..., None]).", "Add an axis."),
     ],
 )
 def test_messages_are_read_aloud(text, expected):
@@ -63,6 +74,67 @@ def test_what_specs_say_of_wrong_values_is_read_aloud():
                 except TilewiseError as error:
                     text = re.sub(r"'[^']*'|<[^>]*>", "", plain_message(str(error)))
                     assert not re.search(r"\b(None|True|False|channel_axis)\b", text), text
+
+
+WRONG = ("", "abc", "nan", "inf", "None", "0", "1, 2, 3", "1, 2, 3, 4", "[[1, 2], [3, 4]]", "[]")
+SPEAKS_PYTHON = re.compile(
+    r"\b(None|True|False|dtype|object|cval|func|ndim)\b|array\(|\w_\w|\w=|[{}]|\(\d*,|,\)|"
+    r"\b(1 (numbers|axes)|an whole|a integer)\b"
+)
+"""What no message of a form holds, but for what the user typed."""
+
+
+def test_what_forms_say_of_wrong_input_is_read_aloud(qapp):
+    """Also, no wrong input ends in an error that is not told in the panel."""
+    for op in OPERATIONS.values():
+        form = Form(op, lambda role: [], lambda: None)
+        form.fit(2)
+        says(form)
+        for editor in form.editors.values():
+            native = editor.widget.native
+            for box in native.findChildren(QCheckBox):
+                box.setChecked(False)
+            for size in native.findChildren(QSpinBox):
+                size.setValue(size.maximum())
+                says(form)
+            for choices in native.findChildren(QComboBox):
+                choices.setCurrentIndex(choices.count() - 1)
+            lines = [native] if isinstance(native, QLineEdit) else native.findChildren(QLineEdit)
+            for line in lines:
+                if not isinstance(line.parent(), QSpinBox):
+                    first = line.text()
+                    for text in WRONG:
+                        line.setText(text)
+                        says(form)
+                    line.setText(first)
+        form.discard()
+
+
+def says(form):
+    error = check_form(form, 2, None).error
+    text = re.sub(r"'[^']*'", "", plain_message(str(error or "")))
+    assert not SPEAKS_PYTHON.search(text), text
+
+
+def test_a_form_takes_a_map_between_images_as_a_matrix(panel, run, viewer):
+    coins = ski.data.coins()
+    layer = viewer.add_image(coins, name="coins")
+    matrix = np.array([[0.5, 0, 10], [0, 0.5, 20], [0, 0, 1]])
+    panel.choose("transform.warp")
+    assert panel.form.values()["inverse_map"].tolist() == np.eye(3).tolist()
+    result = run("transform.warp", layer, inverse_map=matrix)
+    np.testing.assert_array_equal(result.data, ski.transform.warp(coins, matrix))
+    form = Form(OPERATIONS["ndimage.affine_transform"], lambda role: [], lambda: None)
+    for ndim in (2, 3):
+        form.fit(ndim)
+        assert form.values()["matrix"].tolist() == np.eye(ndim).tolist()
+
+
+def test_a_function_that_only_python_has_is_named(panel, viewer):
+    viewer.add_image(np.zeros((30, 30)))
+    panel.choose("restoration.cycle_spin")
+    assert "function can only be passed from Python" in panel.message.text()
+    assert not panel.apply.isEnabled()
 
 
 def test_a_panel_says_so(viewer):

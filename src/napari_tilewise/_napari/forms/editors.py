@@ -22,6 +22,7 @@ from napari_tilewise.operations.spec.parameters import (
     Seed,
     Text,
 )
+from napari_tilewise.operations.transform.inverse_map import InverseMap
 from napari_tilewise.operations.transform.resize import Lengths
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ _editor_for.register(Footprint, choice_editors.footprint_editor)
 _editor_for.register(AlignedImage, choice_editors.image_editor)
 _editor_for.register(Array, choice_editors.array_editor)
 _editor_for.register(FunctionSpec, choice_editors.function_editor)
+_editor_for.register(InverseMap, text_editors.matrix_editor)
 
 
 def editor_of(parameter: Parameter, layers: LayersOf) -> Editor:

@@ -17,10 +17,9 @@ from napari_tilewise._napari.forms.sliders import NumberSlider
 from napari_tilewise._napari.layers import intensities, snapshot
 from napari_tilewise._napari.layers.intensities import range_of
 from napari_tilewise._napari.widgets.labelled_rows import rows
-from napari_tilewise._napari.widgets.plain_words import plain_sentences
-from napari_tilewise._napari.widgets.wording import label
-from napari_tilewise.errors import InvalidImage, TilewiseError
-from napari_tilewise.operations.spec.parameters import ChannelAxis, Number
+from napari_tilewise._napari.widgets.plain_words import label, plain_sentences
+from napari_tilewise.errors import InvalidImage, InvalidParameterType, TilewiseError
+from napari_tilewise.operations.spec.parameters import ChannelAxis, FunctionSpec, Number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -147,7 +146,7 @@ class Form:
         Raises
         ------
         InvalidParameter
-            If a text cannot be read.
+            If a text cannot be read, or `complete` and only Python has the values of a parameter.
         InvalidImage
             If `complete` and a required image is not chosen.
         """
@@ -155,9 +154,14 @@ class Form:
         for name, value in self.values().items():
             if not takes_layer(op.specs[name]):
                 params[name] = value
+                if value is None and complete and _is_from_python(op.parameters[name]):
+                    raise InvalidParameterType(
+                        f"{op.title}: {label(name)} can only be passed from Python, such as in "
+                        "napari's console."
+                    )
             elif value is None:
                 if complete and op.parameters[name].required:
-                    raise InvalidImage(f"{op.title}: choose a layer for {name!r}.")
+                    raise InvalidImage(f"{op.title}: choose a layer as {label(name)}.")
             elif name in op.images and not isinstance(value, str):
                 images[name] = value
             elif hasattr(value, "data"):
@@ -259,6 +263,11 @@ def _reads(editor: Editor, value: Value) -> bool:
         return bool(editor.read() == value)
     except TilewiseError:
         return False  # a text that is not finished
+
+
+def _is_from_python(parameter: Parameter) -> bool:
+    """Return whether a form has no value for a required parameter, such as a function."""
+    return parameter.required and isinstance(parameter.spec, FunctionSpec)
 
 
 def _label(parameter: Parameter) -> str:

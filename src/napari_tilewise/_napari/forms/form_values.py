@@ -22,6 +22,7 @@ from napari_tilewise.operations.spec.parameters import (
     Spec,
     Text,
 )
+from napari_tilewise.operations.transform.inverse_map import InverseMap
 from napari_tilewise.operations.transform.resize import Lengths
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 def takes_layer(spec: Spec) -> bool:
     """Return whether a form takes the parameter's value from a layer."""
     return isinstance(spec, AlignedImage) or (
-        isinstance(spec, Array) and spec.shape is None and spec.ndim != 1
+        isinstance(spec, Array) and spec.shape is None and spec.ndim != 1 and not spec.matrix
     )
 
 
@@ -115,12 +116,14 @@ def usual_value(spec: Spec, ndim: int = 2) -> Value:
         return spec.names[0] if spec.names else (0, 1)
     if isinstance(spec, Text):
         return ""
+    if isinstance(spec, InverseMap):
+        return np.eye(3, dtype=int)
     if isinstance(spec, FunctionSpec):
         return next(iter(spec.choices), None)
     if isinstance(spec, Seed):
         return 0
     if isinstance(spec, Array) and not takes_layer(spec):
-        return _usual_array(spec)
+        return np.eye(ndim, dtype=int) if spec.matrix else _usual_array(spec)
     if isinstance(spec, Either):
         return usual_value(spec.options[0])
     return False if isinstance(spec, Flag) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ast import literal_eval
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Spec,
         Text,
     )
+    from napari_tilewise.operations.transform.inverse_map import InverseMap
     from napari_tilewise.operations.transform.resize import Lengths
     from napari_tilewise.types import Value
 
@@ -84,7 +85,11 @@ def numbers_editor(spec: Numbers, parameter: Parameter, layers: LayersOf) -> Edi
 
 def lengths_editor(spec: Lengths, parameter: Parameter, layers: LayersOf) -> Editor:
     """Return an editor of one length per axis, whose first value follows the number of axes."""
-    editor = numbers_editor(spec, parameter, layers)
+    return _fitted(numbers_editor(spec, parameter, layers), spec, as_text)
+
+
+def _fitted(editor: Editor, spec: Spec, text_of: Callable[[Value], str]) -> Editor:
+    """Return an editor whose first value follows the number of axes."""
     box: Any = editor.widget
     fitted = 2
 
@@ -92,7 +97,7 @@ def lengths_editor(spec: Lengths, parameter: Parameter, layers: LayersOf) -> Edi
         """Replace the first value, unless the user changed it."""
         nonlocal fitted
         before, fitted = fitted, ndim
-        if ndim != before and box.value == as_text(usual_value(spec, before)):
+        if ndim != before and box.value == text_of(usual_value(spec, before)):
             editor.write(usual_value(spec, ndim))
 
     return Editor(box, editor.read, editor.write, fit)
@@ -131,21 +136,35 @@ def seed_editor(spec: Seed, parameter: Parameter, layers: LayersOf) -> Editor:
 
 def array_text_editor(spec: Array, parameter: Parameter, layers: LayersOf) -> Editor:
     """Return an editor of coordinates or a small matrix as text."""
+    editor = _array_text(parameter, spec.describe(), lambda array: True)
+    return _fitted(editor, spec, _array_as_text) if spec.matrix else editor
+
+
+def matrix_editor(spec: InverseMap, parameter: Parameter, layers: LayersOf) -> Editor:
+    """Return an editor of a map between images as a matrix; other maps need Python."""
+    return _array_text(parameter, "3 rows of 3 numbers", lambda array: array.shape == (3, 3))
+
+
+def _array_text(parameter: Parameter, expected: str, fits: Callable[[np.ndarray], bool]) -> Editor:
     box = LineEdit()
 
     def read() -> Value:
         try:
-            return np.asarray(literal_eval(box.value.strip()))
+            array = np.asarray(literal_eval(box.value.strip()))
         except (ValueError, SyntaxError):
+            array = np.asarray(None)
+        if array.dtype.kind not in "buif" or not fits(array):
             raise InvalidParameterType(
-                f"{parameter.name}: {box.value!r} does not fit: expected {spec.describe()}, "
+                f"{parameter.name}: {box.value!r} does not fit: expected {expected}, "
                 "written such as '1, 2' or '[1, 0], [0, 1]'."
-            ) from None
+            )
+        return array
 
-    def write(value: Value) -> None:
-        set_value(box, "" if value is None else str(np.asarray(value).tolist()).strip())
+    return Editor(box, read, lambda value: set_value(box, _array_as_text(value)))
 
-    return Editor(box, read, write)
+
+def _array_as_text(value: Value) -> str:
+    return "" if value is None else str(np.asarray(value).tolist())
 
 
 def as_text(value: object) -> str:

@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_tilewise._napari.widgets import wording
+from napari_tilewise._napari.widgets.plain_words import label
 from napari_tilewise._napari.widgets.small_widgets import make_faint
 from napari_tilewise._napari.widgets.theme_colours import Tone, colour
 
@@ -157,8 +158,8 @@ class StepList(QListWidget):
         layout.addWidget(box)
         layout.addWidget(text, 1)
         layout.addWidget(output)
-        for label in (text, output):  # clicks select the row
-            label.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        for part in (text, output):  # clicks select the row
+            part.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         return row
 
     def _row_changed(self, row: int) -> None:
@@ -174,7 +175,7 @@ def _text(draft: Draft, number: int, step: Step) -> str:
     title = html.escape(step.op.title)
     title = f"{number + 1}&nbsp; <b>{title}</b>" if step.enabled else f"{number + 1}&nbsp; {title}"
     details = [wording.values(step), wording.spatial(step.spatial)]
-    details += [f"{wording.label(role)}: {draft.image_label(number, role)}" for role in step.inputs]
+    details += [f"{label(role)}: {draft.image_label(number, role)}" for role in step.inputs]
     detail = html.escape(" · ".join(filter(None, details)) or "scikit-image's defaults")
     if not step.enabled:
         detail = "switched off"

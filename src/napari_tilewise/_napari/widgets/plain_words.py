@@ -8,10 +8,14 @@ left out: the link beside the form leads to the whole page.
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from napari_tilewise.operations import OPERATIONS
 from napari_tilewise.operations.summaries import SUMMARIES
 from napari_tilewise.operations.summary import summary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 LONGEST = 480
 """Characters of a text from which only whole sentences of it are shown."""
@@ -51,7 +55,7 @@ _MARKUP = (
 )
 _QUOTED = re.compile(r"('[^']*'|\"[^\"]*\")")
 _WORD = re.compile(r"(?<![\w./\\'-])[A-Za-z_]\w*(?![\w/\\']|\.\w|-\w)")
-_ARTICLE = re.compile(r"\ban? (?:(?=(8-bit))|(?=\d+-bit))")
+_ARTICLE = re.compile(r"\ban? (?:(?=(8-bit))|(?=\d+-bit|whole number))")
 _END = re.compile(r"(?<=[.!?])\s+(?=[A-Z'(0-9])")
 PYTHON = re.compile(
     r"\b(?:channel_axis|channel axis|None|True|False|np|numpy|scipy|skimage|dtype|ndarray|"
@@ -60,6 +64,17 @@ PYTHON = re.compile(
     r":\w+:|\\|\w\(\)|\w\[|\w\.(?:shape|dtype|ndim)\b"
 )
 """What no text of a panel holds."""
+LABELS: Mapping[str, str] = {
+    "cval": "border value", "dtype": "data type", "rng": "seed", "func": "function",
+    "func_kwargs": "its parameters", "ksize": "size", "ddof": "degrees less",
+    "channel_axis": "axis of channels",
+}  # fmt: skip
+"""Names of parameters that only a programmer reads, as forms show them."""
+
+
+def label(parameter: str) -> str:
+    """Return a parameter's name as forms show it."""
+    return LABELS.get(parameter, parameter.replace("kwargs", "parameters").replace("_", " "))
 
 
 def plain_sentences(text: str) -> str:
@@ -91,9 +106,24 @@ def plain_message(text: str) -> str:
     text
         One or more sentences.
     """
+    text = _NAME.sub(lambda name: LABELS.get(name.group(), name.group()), text)
+    for pattern, replacement in _VALUES:
+        text = pattern.sub(replacement, text)
+    text = _CHOICES.sub(_choices_shown, text)
     parts = _QUOTED.split(text)
     parts[::2] = [_spoken(_EQUAL.sub(r"\1 ", _KEY.sub(_title_of, part))) for part in parts[::2]]
     return "".join(parts)
+
+
+def _choices_shown(choices: re.Match[str]) -> str:
+    """Return the names of choices as a form shows them."""
+    return _CHOICE.sub(lambda name: f"'{pixel_type(name[1])}'", choices.group())
+
+
+def _dimensions(shape: re.Match[str]) -> str:
+    """Return an array's shape as image viewers write it."""
+    sizes = re.findall(r"\d+", shape[1])
+    return f"{shape[0].partition('shape')[0]}shape {' × '.join(sizes) or 'of one number'}"
 
 
 def _title_of(key: re.Match[str]) -> str:
@@ -105,7 +135,21 @@ def _title_of(key: re.Match[str]) -> str:
 
 
 _KEY = re.compile(r"(?<![\w./\\'-])[a-z]\w*(?:\.\w+)+(?=: )")
-_EQUAL = re.compile(r"(?<![\w./\\'-])([a-z]\w*)=(?=[\w(\[-]|$)")
+_EQUAL = re.compile(r"(?<![\w./\\'-])([A-Za-z]\w*)=(?=[\w(\[-]|$)")
+_NAME = re.compile(r"(?<![\w./\\'-])[a-z]\w*(?=[=:]| has | holds )")
+_CHOICES = re.compile(r"(?<=one of )'[^']*'(?:, '[^']*')*")
+_CHOICE = re.compile(r"'([^']*)'")
+_VALUES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+    (re.compile(r"\{'shape': '(\w+)', '(radius|width)': (\w+)\}"), r"\1 of \2 \3"),
+    (re.compile(r"=(?=(?:disk|square|diamond|ball|cube|octahedron) of )"), " "),
+    (re.compile(r"=\(([^()]*?),?\)(?=[:,. ])"), r" \1"),
+    (re.compile(r"\ban array of shape \((\d+),\)"), r"\1 numbers"),
+    (re.compile(r"\ban array of shape \((\d+), (\d+)\)"), r"\1 × \2 numbers"),
+    (re.compile(r"\bhas shape \(\)"), "is one number"),
+    (re.compile(r"\bshape \((\d+(?:, \d+)*|),?\)"), _dimensions),
+    (re.compile(r"\s*\([^()]*\[\.\.\.[^()]*\)"), ""),
+)
+"""What only a programmer reads in the values that messages name, and what a user reads."""
 
 
 def pixel_type(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING
 
-from napari_tilewise._napari.widgets.plain_words import pixel_type, plain_sentences
+from napari_tilewise._napari.widgets.plain_words import label, pixel_type, plain_sentences
 from napari_tilewise._napari.widgets.theme_colours import Tone, colour
 from napari_tilewise.errors import TilewiseError
 from napari_tilewise.operations import OPERATIONS
@@ -183,19 +183,6 @@ def count(number: int, unit: str) -> str:
         Their plural.
     """
     return f"{number:,} {unit.removesuffix('s') if number == 1 else unit}"
-
-
-LABELS: Mapping[str, str] = {
-    "cval": "border value", "dtype": "data type", "rng": "seed", "func": "function",
-    "func_kwargs": "its parameters", "ksize": "size", "ddof": "degrees less",
-    "channel_axis": "axis of channels",
-}  # fmt: skip
-"""Names of parameters that only a programmer reads, as forms show them."""
-
-
-def label(parameter: str) -> str:
-    """Return a parameter's name as forms show it."""
-    return LABELS.get(parameter, parameter.replace("kwargs", "parameters").replace("_", " "))
 
 
 OUTPUTS: Mapping[Output, str] = {Output.SCALAR: "a number", Output.VALUES: "numbers"}

@@ -383,7 +383,7 @@ OPERATIONS = (
         family=families.COLOUR,
         kind=Kind.POINTWISE,
         specs={
-            "background": Numbers(item=UNIT, least=3, advanced=True),
+            "background": Numbers(item=UNIT, least=3, most=3, advanced=True),
             "channel_axis": Channels(least=4, most=4, description="red, green, blue, alpha"),
         },
         result=ResultSpec(dtype=as_float, shape=_three_channels),

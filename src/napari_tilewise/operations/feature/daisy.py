@@ -60,7 +60,7 @@ class _Radius(Number):
     integer: bool = True
 
     def _check_number(self, name: str, value: Any) -> Any:
-        return Number(minimum=self.minimum).check(name, value, None)
+        return Number(minimum=self.minimum, length=self.length).check(name, value, None)
 
 
 @dataclass(frozen=True)

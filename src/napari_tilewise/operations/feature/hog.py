@@ -240,10 +240,10 @@ _DESCRIPTORS = Operation(
     specs={
         "orientations": Number(minimum=1, integer=True, usual=(4, 12)),
         "pixels_per_cell": Numbers(
-            item=Number(minimum=1, integer=True, length=True, usual=(1, 16)), least=2
+            item=Number(minimum=1, integer=True, length=True, usual=(1, 16)), least=2, most=2
         ),
         "cells_per_block": Numbers(
-            item=Number(minimum=1, integer=True, usual=(1, 4)), least=2, advanced=True
+            item=Number(minimum=1, integer=True, usual=(1, 4)), least=2, most=2, advanced=True
         ),
         "block_norm": ChoiceSpec(choices=("L1", "L1-sqrt", "L2", "L2-Hys"), advanced=True),
         "visualize": Flag(advanced=True),

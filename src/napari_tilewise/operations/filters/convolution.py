@@ -43,6 +43,11 @@ def _gabor_halo(call: Call) -> tuple[int, int]:
     """Return half the kernel's size, as computed by `gabor_kernel`."""
     sigmas = [call["sigma_x"], call["sigma_y"]]
     if None in sigmas:
+        if call["frequency"] == 0:
+            raise InvalidParameter(
+                "filters.gabor: frequency=0 without sigma_x or sigma_y: expected another "
+                "frequency, or both scales, because a missing scale is derived from the frequency."
+            )
         narrowest = reach("filters._gabor", "_sigma_prefactor")(call["bandwidth"])
         sigmas = [narrowest / call["frequency"] if s is None else s for s in sigmas]
     along, across = (call["n_stds"] * sigma for sigma in sigmas)
@@ -54,11 +59,6 @@ def _gabor_halo(call: Call) -> tuple[int, int]:
 
 
 def _check_gabor(call: Call) -> None:
-    if call["frequency"] == 0 and None in (call["sigma_x"], call["sigma_y"]):
-        raise InvalidParameter(
-            "filters.gabor: frequency=0 without sigma_x or sigma_y: expected another frequency, "
-            "or both scales, because a missing scale is derived from the frequency."
-        )
     check_mirroring(call, _gabor_halo(call))
 
 
@@ -152,13 +152,13 @@ OPERATIONS = (
         family=families.SMOOTHING,
         kind=Kind.NEIGHBOURHOOD,
         specs={
-            "frequency": Number(usual=(0.25, 0.9)),
-            "theta": Number(usual=(0, 3.2)),
+            "frequency": Number(usual=(0.25, 0.9), finite=True),
+            "theta": Number(usual=(0, 3.2), finite=True),
             "bandwidth": Number(minimum=0, exclusive=True, maximum=1000, usual=(1, 3)),
             "sigma_x": SCALE,
             "sigma_y": SCALE,
-            "n_stds": Number(minimum=0, usual=(1, 3), advanced=True),
-            "offset": Number(usual=(0, 3.2), advanced=True),
+            "n_stds": Number(minimum=0, usual=(1, 3), finite=True, advanced=True),
+            "offset": Number(usual=(0, 3.2), finite=True, advanced=True),
             "mode": BORDER,
             "cval": CVAL,
         },

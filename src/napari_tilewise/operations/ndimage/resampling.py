@@ -245,6 +245,7 @@ class Matrix(Array):
     """An affine matrix, or the diagonal of one."""
 
     ndim: int | None = 2
+    matrix: bool = True
 
     def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         if np.ndim(value) == 1:

@@ -50,7 +50,7 @@ class Footprint(Spec):
         if array.size == 0 or (ndim is not None and array.ndim != ndim):
             raise InvalidParameter(
                 f"{name} has shape {array.shape}: expected a non-empty array with "
-                f"{ndim} axes, one per spatial axis."
+                f"{count_of_axes(ndim or 1)}, one per spatial axis."
             )
         return array
 
@@ -71,6 +71,11 @@ class Footprint(Spec):
         """Return the expected values in words."""
         text = "an array, or a shape such as {'shape': 'disk', 'radius': 3}"
         return text + (" or None" if self.optional else "")
+
+
+def count_of_axes(number: int) -> str:
+    """Return a number of axes in words."""
+    return "1 axis" if number == 1 else f"{number} axes"
 
 
 def _sampled(footprint: Any, factors: Factors) -> np.ndarray:
@@ -105,6 +110,8 @@ FOOTPRINTS: Mapping[str, str] = {
     "octahedron": "radius",
 }
 """Shapes that a form or a recipe may name, each with its one size."""
+LARGEST = 2**28
+"""Pixels of the largest footprint that is named: the larger ones hardly fit into memory."""
 
 
 def footprint_from(name: str, shape: Parameters) -> np.ndarray:
@@ -117,8 +124,15 @@ def footprint_from(name: str, shape: Parameters) -> np.ndarray:
         forms = ", ".join(f"{{'shape': {s!r}, {k!r}: n}}" for s, k in FOOTPRINTS.items())
         raise InvalidParameter(f"{name}={dict(shape)!r}: expected one of {forms}.")
     size = Number(integer=True, minimum=0).check(f"{name}.{size_name}", shape[size_name], None)
+    axes = 3 if kind in {"ball", "cube", "octahedron"} else 2
+    longest = int(LARGEST ** (1 / axes))
+    if size * (1 if size_name == "width" else 2) > longest:
+        raise InvalidParameter(
+            f"{name}={dict(shape)!r}: expected a footprint of at most {longest} pixels along each "
+            "axis."
+        )
     if size_name == "width":
-        return np.ones((size,) * (2 if kind == "square" else 3), dtype=np.uint8)
+        return np.ones((size,) * axes, dtype=np.uint8)
     return np.asarray(getattr(morphology, str(kind))(size))
 
 
@@ -138,6 +152,8 @@ class Array(Spec):
     longest: int = 5
     """The longest axis that a property test draws."""
     integer: bool = False
+    matrix: bool = False
+    """Whether it maps coordinates: forms take its numbers as text, not from a layer."""
     position: bool = False
     """Whether it holds coordinates of pixels along the spatial axes (previews scale them)."""
 
@@ -164,7 +180,7 @@ class Array(Spec):
 
     def describe(self) -> str:
         """Return the expected values in words."""
-        axes = "one axis per spatial axis" if self.ndim is None else f"{self.ndim} axes"
+        axes = "one axis per spatial axis" if self.ndim is None else count_of_axes(self.ndim)
         text = f"an array of shape {self.shape}" if self.shape else f"a non-empty array with {axes}"
         return text + (" or None" if self.optional else "")
 

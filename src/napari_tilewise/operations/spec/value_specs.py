@@ -42,7 +42,7 @@ def shown(name: str, value: Any) -> str:
     """
     if getattr(value, "shape", ()):
         return f"{name} has shape {tuple(value.shape)}"
-    text = repr(value)
+    text = repr(value.item() if isinstance(value, np.ndarray) and not value.shape else value)
     return f"{name}={text}" if len(text) <= SHOWN else f"{name}={text[:SHOWN]}..."
 
 
@@ -244,13 +244,15 @@ class Numbers(Spec):
 
     item: Number
     least: int = 1
+    most: int | None = None
+    """The most numbers; None: any number of them."""
 
     def _check(self, name: str, value: Value, ndim: int | None) -> Value:
         if isinstance(value, Real) and not isinstance(value, bool):
             return self.item.check(name, value, None)
         if isinstance(value, str) or not isinstance(value, Sequence | range | np.ndarray):
             raise InvalidParameterType(f"{shown(name, value)}: expected {self.describe()}.")
-        if len(value) < self.least:
+        if len(value) < self.least or (self.most is not None and len(value) > self.most):
             raise InvalidParameter(f"{shown(name, value)}: expected {self.describe()}.")
         if isinstance(value, range):
             return value
@@ -266,7 +268,9 @@ class Numbers(Spec):
 
     def describe(self) -> str:
         """Return the expected values in words."""
-        return f"at least {self.least} numbers, each {self.item.describe()}"
+        count = str(self.least) if self.least == self.most else f"at least {self.least}"
+        noun = "number" if self.least == 1 else "numbers"
+        return f"{count} {noun}, each {self.item.describe()}"
 
 
 @dataclass(frozen=True, kw_only=True)

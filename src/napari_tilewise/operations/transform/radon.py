@@ -164,7 +164,9 @@ OPERATIONS = (
             "theta": ANGLES,
             "image": Array(ndim=2, optional=True, advanced=True),
             "projection_shifts": Array(ndim=1, usual=(-2, 2), optional=True, advanced=True),
-            "clip": Numbers(item=Number(usual=(0, 1)), least=2, optional=True, advanced=True),
+            "clip": Numbers(
+                item=Number(usual=(0, 1)), least=2, most=2, optional=True, advanced=True
+            ),
             "relaxation": Number(usual=(0.05, 0.5)),
             "dtype": DataType(choices=("float32", "float64"), optional=True, advanced=True),
         },
