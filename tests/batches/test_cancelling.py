@@ -12,7 +12,8 @@ import pytest
 import tifffile
 
 import napari_tilewise as tw
-from napari_tilewise.batches import backends, tasks
+from napari_tilewise.batches import backends
+from napari_tilewise.batches.item_tasks import recipe_item
 from napari_tilewise.engine.control import Control
 from napari_tilewise.engine.system import cancelling
 from napari_tilewise.engine.system.cancelling import ended_when_cancelled
@@ -30,7 +31,7 @@ COUNT = 5
 @pytest.fixture(autouse=True)
 def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Items that would need ten minutes are not given two seconds."""
-    for module in (cancelling, tasks):
+    for module in (cancelling, recipe_item):
         monkeypatch.setattr(module, "PATIENCE", 0)
 
 

@@ -41,3 +41,16 @@ class ItemRow(TypedDict, total=False):
     """Kind of the result."""
     units: dict[str, str]
     """Units of the columns of a table that returns to the caller; a file's are in its record."""
+
+
+def with_objects(entries: ItemRow, objects: int | None) -> ItemRow:
+    """Return a row's entries with the number of objects, where the result has any.
+
+    Parameters
+    ----------
+    entries
+        Entries of an item's row.
+    objects
+        The number; None where the result has no objects.
+    """
+    return entries if objects is None else {**entries, "objects": objects}
