@@ -172,7 +172,8 @@ def test_the_last_good_result_stays(source, panel, shown, qtbot):
     panel.form.editors["sigma"].widget.value = "nonsense"
     settle(panel, qtbot)
     np.testing.assert_array_equal(panel.preview.shown.layer.data, before)
-    assert "sigma" in panel.preview.bar.note.text()
+    assert "sigma" in panel.message.text()
+    assert not panel.preview.bar.note.text()  # said once
 
 
 @pytest.mark.parametrize(
@@ -282,10 +283,13 @@ def test_it_is_remembered(viewer, source, panel, shown):
     assert not third.preview.is_on
 
 
-def test_removing_the_source_removes_the_preview(viewer, source, shown):
+def test_removing_the_source_removes_the_preview(viewer, source, panel, shown, qtbot):
     shown("filters.gaussian", sigma=3)
     viewer.layers.remove(source)
     assert not list(viewer.layers)
+    settle(panel, qtbot)
+    assert panel.message.text() == "Open an image to begin."
+    assert not panel.preview.bar.note.text()  # said once
 
 
 def test_it_stops_when_the_panel_is_hidden(viewer, source, panel, shown, qtbot):

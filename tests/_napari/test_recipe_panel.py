@@ -245,6 +245,24 @@ def test_an_edit_that_makes_no_recipe_is_refused_with_the_reason(chain, recipes)
     assert recipes.recipe.running
 
 
+def test_a_number_for_each_of_three_axes_is_refused_at_the_field(coins, chain, recipes):
+    choose(recipes, 0)
+    write(recipes, sigma=(1, 2, 3))
+    assert recipes.message.text() == (
+        "Gaussian: sigma 1, 2, 3: expected one number, or 2 of them, one per spatial axis."
+    )
+    assert not recipes.update_layer.isEnabled()
+    choose(recipes, 3)  # it is still said, whatever step is shown
+    assert "sigma 1, 2, 3" in recipes.message.text()
+    choose(recipes, 0)
+    write(recipes, sigma=(1, 2))
+    assert recipes.message.text() == "Edited: press Update to compute the layer again."
+    assert recipes.update_layer.isEnabled()
+    recipes.tools.undo.click()
+    assert "sigma 1, 2, 3" in recipes.message.text()
+    assert not recipes.update_layer.isEnabled()
+
+
 def test_a_result_of_another_type_is_a_new_layer_in_its_place(viewer, chain, recipes, update):
     at, name = viewer.layers.index(chain), chain.name
     for number in (3, 2, 1):

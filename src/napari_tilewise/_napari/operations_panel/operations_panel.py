@@ -317,7 +317,7 @@ class OperationsPanel(Panel):
     def _job(self, region: Region | None = None, inside: da.Array | None = None) -> Job:
         layer, form = self.target.layer, self.form
         if layer is None or form is None:
-            raise InvalidImage("No image or labels layer is open: open an image first.")
+            raise InvalidImage(NO_IMAGE)
         if problem := self.target.fit(form.operation):
             raise InvalidImage(problem)
         self._check = check = check_form(form, len(self.target.spatial), self._check)

@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
     from napari.components import ViewerModel
     from napari.layers import Layer
-    from qtpy.QtWidgets import QWidget
 
     from napari_tilewise._napari.preview.preview_source import PreviewSource
+    from napari_tilewise._napari.widgets.panel_base import Panel
 
 POLL = 200
 """Milliseconds between two looks at the progress of gathering."""
@@ -68,10 +68,10 @@ class Preview(QObject):
         viewer: ViewerModel,
         name: str,
         offer: Callable[[], PreviewSource],
-        parent: QWidget,
+        parent: Panel,
     ) -> None:
         super().__init__(parent)
-        self._viewer, self._offer = viewer, offer
+        self._viewer, self._offer, self._panel = viewer, offer, parent
         self._key = f"{name}/preview"
         self.bar = PreviewBar()
         self.previewer = Previewer()
@@ -305,7 +305,9 @@ class Preview(QObject):
         return " ".join(filter(None, (describe(result), source.remark)))
 
     def _say(self, text: str) -> None:
-        self.bar.note.setText(plain_message(text))
+        """Say something below the switch, unless the panel says it already."""
+        spoken = plain_message(text)
+        self.bar.note.setText("" if spoken == self._panel.message.text() else spoken)
 
     # -- global numbers ------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from napari_tilewise._napari.forms.form_values import initial_value, usual_names
 from napari_tilewise._napari.forms.remembered_values import last_values
 from napari_tilewise._napari.layers.recording import without_defaults
+from napari_tilewise._napari.widgets.plain_words import label
 from napari_tilewise.errors import TilewiseError
 from napari_tilewise.operations.spec.parameters import ChannelAxis
 from napari_tilewise.recipe import Recipe, Step
@@ -125,7 +126,9 @@ def missing_layers(state: DraftState, layers: Iterable[Layer]) -> str:
             origin.id
         )  # else an array, such as a region's inside
         if origin is None or not (is_layer or origin.find(layers)):
-            return f"The recipe takes another image, {name!r}: choose a layer for it in its step."
+            return (
+                f"The recipe takes another image, {label(name)}: choose a layer for it in its step."
+            )
         if origin.find(layers) is None:
             return f"The recipe takes {origin.name!r}, which is not open: open it again."
     return ""

@@ -72,6 +72,7 @@ class RecipePanel(Panel):
         self._drafts: WeakKeyDictionary[Layer, Draft] = WeakKeyDictionary()
         self.layer: Layer | None = None
         self.draft: Draft | None = None
+        self._misfit = ""
         self.runs = RecipeRuns(self.viewer, self)
         self.runner = self.runs.runner
         self.preview = Preview(self.viewer, "recipe", self._previewed, self)
@@ -201,6 +202,7 @@ class RecipePanel(Panel):
             return
         self.layer = self.viewer.layers.selection.active
         self.draft = None if self.layer is None else self._draft_of(self.layer)
+        self._check()
         self._say_state()
         last = -1 if self.draft is None else len(self.draft.steps) - 1
         self.show_draft(last)
@@ -243,12 +245,16 @@ class RecipePanel(Panel):
     def _show_heading(self) -> None:
         self.heading.show_layer(self.layer, self.draft, self.viewer.layers)
 
+    def _check(self) -> None:
+        """Find out why the recipe cannot run on its images, as they are now; mostly it can."""
+        self._misfit = "" if self.draft is None else self.runs.misfit(self.draft)
+
     def _say_state(self) -> None:
         draft = self.draft
         edited = draft is not None and draft.recipe is not None and draft.is_edited
         if not self.runner.is_running:
             new = draft is not None and draft.state.is_new
-            self.say((READY if new else EDITED) if edited else "")
+            self.say(self._misfit or ((READY if new else EDITED) if edited else ""))
 
     def _previewed(self) -> PreviewSource:
         """Return the recipe up to the selected step; the steps after it do not matter."""
@@ -267,7 +273,7 @@ class RecipePanel(Panel):
         if draft is not None:
             has_recipe, is_new = draft.recipe is not None, draft.state.is_new
             is_complete = has_recipe and not missing_layers(draft.state, self.viewer.layers)
-            can_run = is_complete and not is_running and not self.step.problem
+            can_run = is_complete and not is_running and not self.step.problem and not self._misfit
         with self.focus_inside():
             self.tools.enable(draft, self.selected)
             self.update_layer.setEnabled(can_run)
@@ -298,6 +304,7 @@ class RecipePanel(Panel):
             self.show_draft(index)
             self.say(str(error))
             return
+        self._check()
         self.show_draft(index if selected is None else selected)
         self._say_state()
 
@@ -309,6 +316,7 @@ class RecipePanel(Panel):
         if self.draft is not None:
             self.list.fill(self.draft, self.selected)
         self._show_heading()
+        self._check()
         self._say_state()
         self.enable()
 

@@ -10,6 +10,7 @@ from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 from napari_tilewise._napari.jobs import result_layers
 from napari_tilewise._napari.jobs.compute import stored_bytes
 from napari_tilewise._napari.jobs.job import Job, JobOutcome, reporting_errors
+from napari_tilewise._napari.jobs.job_check import check_job
 from napari_tilewise._napari.jobs.plan_dialog import start_asked
 from napari_tilewise._napari.jobs.running import Runner
 from napari_tilewise._napari.layers import layer_record, object_table, slicing, snapshot
@@ -149,6 +150,23 @@ class RecipeRuns(QObject):
             part=state.part,
             memo=self._snapshots.memo(source) if memo and image.in_memory else None,
         )
+
+    def misfit(self, draft: Draft) -> str:
+        """Return why a step cannot take its image, in one sentence; empty if all can.
+
+        Parameters
+        ----------
+        draft
+            A recipe under edit; nothing is said of one without its layers.
+        """
+        is_complete = not missing_layers(draft.state, self._viewer.layers)
+        if draft.recipe is None or not draft.is_edited or not is_complete:
+            return ""
+        try:
+            check_job(self.job(draft, memo=False))
+        except TilewiseError as error:
+            return str(error)
+        return ""
 
     def update(self, layer: Layer, draft: Draft, *, as_new: bool = False) -> None:
         """Compute a draft's recipe in the background, and show the result.
