@@ -391,7 +391,7 @@ def test_lengths_in_directions_that_pixels_do_not_share(viewer, run, panel):
     mask = (COINS > 150).astype(float)
     flat = viewer.add_image(mask, name="mask", scale=(0.5, 2), units=("um", "um"))
     run("measure.perimeter", flat)
-    assert list(panel.numbers.numbers.values()) == [str(measure.perimeter(mask > 0))]
+    assert list(panel.numbers.numbers.values()) == [f"{measure.perimeter(mask > 0)} px"]
     run("measure.profile_line", flat, src=(10, 10), dst=(40, 50))
     numbers = open_measurements(viewer).numbers
     length = np.hypot(30 * 0.5, 40 * 2)
@@ -401,9 +401,9 @@ def test_lengths_in_directions_that_pixels_do_not_share(viewer, run, panel):
 def test_lengths_without_a_unit_are_in_pixels(viewer, run, panel):
     mask = viewer.add_image((COINS > 150).astype(float), name="mask")
     run("measure.perimeter", mask)
-    assert list(panel.numbers.numbers.values()) == [str(measure.perimeter(COINS > 150))]
+    assert list(panel.numbers.numbers.values()) == [f"{measure.perimeter(COINS > 150)} px"]
     run("measure.profile_line", mask, src=(10, 10), dst=(40, 50))
-    assert open_measurements(viewer).numbers.plot._data.x_title in ("index", "distance (px)")
+    assert open_measurements(viewer).numbers.plot._data.x_title == "distance (px)"
 
 
 def test_curves_pictures_and_small_tables(viewer, run):
@@ -421,6 +421,10 @@ def test_curves_pictures_and_small_tables(viewer, run):
     run("transform.hough_line", viewer.add_image((COINS > 150).astype(float), name="edges"))
     assert numbers.picture.isVisibleTo(numbers)
     run("measure.moments", image)
-    assert numbers.model.rowCount() == numbers.model.columnCount() == 4
     assert not numbers.plot.isVisibleTo(numbers)
-    assert numbers.model.data(numbers.model.index(0, 0)) == str(int(COINS.sum()))
+    columns = {column.title: column.values for column in numbers.model.columns}
+    assert list(columns) == ["name", "value", "unit"]
+    assert columns["name"].tolist() == [f"{y}-{x}" for y in range(4) for x in range(4)]
+    np.testing.assert_array_equal(columns["value"], measure.moments(COINS).ravel())
+    assert columns["unit"].tolist()[:6] == ["", "px", "px²", "px³", "px", "px²"]
+    assert numbers.model.data(numbers.model.index(0, 1)) == str(int(COINS.sum()))

@@ -77,7 +77,7 @@ def test_every_column_grows_with_the_power_of_its_unit(ndim: int) -> None:
         if column.dtype == object and not name.startswith("coords_scaled"):
             continue
         small, large = (np.concatenate([np.ravel(v) for v in t[name]]) for t in tables)
-        power = REGION_UNITS.power(name, ndim, params)
+        power = REGION_UNITS.quantity(name, ndim, params).power
         np.testing.assert_allclose(large, small * 2.0**power, rtol=1e-6, atol=1e-9, err_msg=name)
 
 
@@ -231,7 +231,9 @@ def test_numbers_in_pixels_are_recorded_with_their_size(tmp_path: Path) -> None:
     written = json.loads((tmp_path / "perimeter.json").read_text())
     assert written["value"] == measure.perimeter(mask)
     lengths = written["napari-tilewise"]["lengths"]
-    assert lengths == {"unit": "micrometer", "powers": [1], "sizes": [0.5]}
+    assert lengths == {
+        "unit": "micrometer", "columns": ["perimeter"], "powers": [1], "sizes": [0.5],
+    }  # fmt: skip
     line = {"src": (0, 0), "dst": (30, 40)}
     tw.run(("measure.profile_line", line), fine.astype(float), tmp_path / "line.json")
     written = json.loads((tmp_path / "line.json").read_text())

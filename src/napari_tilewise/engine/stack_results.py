@@ -38,8 +38,10 @@ class Result:
     """Returns the numbers that were found on the way, such as thresholds, once it is computed."""
     spacing: tuple[float, ...] = ()
     """The pixel size along the spatial axes by which a table is measured; empty: it has none."""
+    unit: str | None = None
+    """Its unit, by OME-Zarr's name; None for pixels, or an unknown unit."""
     lengths: MeasuredLengths | None = None
-    """What numbers that count pixels are in the image's unit; None if none do, or it has none."""
+    """What numbers that count pixels are in the image's unit; None if none do."""
 
 
 def results_of(

@@ -191,12 +191,11 @@ def apply_recipe(
 def _recording(results: tuple[Result, ...], pipeline: Pipeline) -> tuple[Result, ...]:
     """Return results that tell the numbers that their pipeline finds, and their pixel size."""
     measured = pipeline.measured_in
-    spacing = () if measured is None else measured.spacing
-    lengths = None if measured is None else measured.lengths
-    return tuple(
-        replace(result, recorded=pipeline.recorded, spacing=spacing, lengths=lengths)
-        for result in results
-    )
+    results = tuple(replace(result, recorded=pipeline.recorded) for result in results)
+    if measured is None:
+        return results
+    spacing, unit, lengths = measured.spacing, measured.unit, measured.lengths
+    return tuple(replace(r, spacing=spacing, unit=unit, lengths=lengths) for r in results)
 
 
 def _pipeline(

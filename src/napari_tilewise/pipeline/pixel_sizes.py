@@ -6,7 +6,8 @@ that the caller sets goes first.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from math import nan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,7 +67,8 @@ class MeasuredIn:
         spec = self.operation.step.calibration
         if not isinstance(spec, Calibration) or self.unit is None:
             return {}
-        powers = {name: spec.power(name, len(self.spacing), self.params) for name in columns}
+        ndim = len(self.spacing)
+        powers = {name: spec.quantity(name, ndim, self.params).power for name in columns}
         return {
             name: self.unit if power == 1 else f"{self.unit}^{power}"
             for name, power in powers.items()
@@ -80,9 +82,9 @@ class MeasuredIn:
 
     @property
     def lengths(self) -> MeasuredLengths | None:
-        """What the numbers of the result are in the unit; None if it is unknown, or has none."""
+        """What the result's numbers are in the unit, and in pixels; None if none count them."""
         spec = self.operation.step.calibration
-        if not isinstance(spec, PixelLengths) or self.unit is None:
+        if not isinstance(spec, PixelLengths):
             return None
         return spec.in_units(self.params, self.spacing, self.unit)
 
@@ -105,11 +107,8 @@ class MeasuredIn:
 
     def numbers_to_dict(self) -> MetadataDict:
         """Return what a record says of numbers that count pixels, as plain data."""
-        lengths = self.lengths
-        if lengths is None:
-            return {}
-        entries = asdict(lengths).items()
-        return {"lengths": {key: value for key, value in entries if value not in (None, ())}}
+        entries = {} if self.lengths is None else self.lengths.to_dict()
+        return {"lengths": entries} if entries else {}
 
 
 def measured_in(
@@ -139,11 +138,12 @@ def measured_in(
     InvalidParameter
         For a property that scikit-image does not measure with such pixels.
     """
-    spec, stated = operation.step.calibration, spacing_along(axes, sizes)
-    if isinstance(spec, PixelLengths) and stated is not None:
-        return MeasuredIn(operation, params, *stated)
+    spec = operation.step.calibration
+    if isinstance(spec, PixelLengths) and sizes is not None:
+        return MeasuredIn(operation, params, *_known_spacing(axes, sizes))
     if not isinstance(spec, Calibration):
         return None
+    stated = spacing_along(axes, sizes)
     requested = params[spec.parameter]
     if requested is not None:
         if np.size(requested) not in (1, len(axes)):
@@ -172,16 +172,10 @@ def spacing_along(
     sizes
         The pixel sizes of that image, if they are known.
     """
-    if sizes is None:
+    known = [] if sizes is None else [_size_along(axis, sizes) for axis in axes]
+    lengths = [length for length in known if length is not None]
+    if not lengths or len(lengths) < len(known):
         return None
-    lengths: list[tuple[float, str | None]] = []
-    for axis in axes:
-        if axis is None or axis.origin is None or axis.sampling is None:
-            return None
-        if axis.origin >= len(sizes.scale):
-            return None  # samples, which have no length
-        size = abs(sizes.scale[axis.origin] * axis.sampling.step)
-        lengths.append((float(size), sizes.units[axis.origin]))
     first = lengths[0][1]
     in_first = [converted(size, unit, first) for size, unit in lengths]
     spacing = tuple(
@@ -189,3 +183,25 @@ def spacing_along(
         for (size, _), length in zip(lengths, in_first, strict=True)
     )
     return spacing, None if None in in_first else first
+
+
+def _known_spacing(
+    axes: Sequence[ResultAxis | None], sizes: PixelSizes
+) -> tuple[tuple[float, ...], str | None]:
+    """Return the pixel size along axes, and the unit of the first that has one.
+
+    The size is NaN where it has no unit, or one that is no multiple of that.
+    """
+    lengths = [_size_along(axis, sizes) or (nan, None) for axis in axes]
+    unit = next((unit for _, unit in lengths if unit is not None), None)
+    in_unit = (converted(size, own, unit) if own else None for size, own in lengths)
+    return tuple(nan if size is None else size for size in in_unit), unit
+
+
+def _size_along(axis: ResultAxis | None, sizes: PixelSizes) -> tuple[float, str | None] | None:
+    """Return the size of a pixel along an axis, and its unit; None for one of no known size."""
+    if axis is None or axis.origin is None or axis.sampling is None:
+        return None
+    if axis.origin >= len(sizes.scale):
+        return None  # samples, which have no length
+    return float(abs(sizes.scale[axis.origin] * axis.sampling.step)), sizes.units[axis.origin]

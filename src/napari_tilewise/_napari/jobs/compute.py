@@ -300,7 +300,7 @@ class _JobRun:
             value = np.asarray(value).item()
         outcome = JobOutcome(
             result.output, value, result.number, spacing=result.spacing,
-            lengths=self._lengths(result),
+            unit=self._symbol(result.unit), lengths=self._lengths(result),
         )  # fmt: skip
         if result.output in (Output.SCALAR, Output.VALUES):
             return outcome
@@ -318,11 +318,13 @@ class _JobRun:
     def _lengths(self, result: Result) -> MeasuredLengths | None:
         """Return what numbers that count pixels are in the layer's unit, by its symbol."""
         lengths = result.lengths
-        if lengths is None:
-            return None
+        return None if lengths is None else replace(lengths, unit=self._symbol(lengths.unit))
+
+    def _symbol(self, unit: str | None) -> str | None:
+        """Return the symbol of a unit as napari writes it."""
         units = self.job.source.placement.inner.units
-        symbols = {unit_name(str(unit)): f"{unit:~P}" for unit in units}
-        return replace(lengths, unit=symbols.get(lengths.unit, lengths.unit))
+        symbols = {unit_name(str(own)): f"{own:~P}" for own in units}
+        return None if unit is None else symbols.get(unit, unit)
 
     def _before(self) -> Result | None:
         """Return the image that the last step processes; None if that is the source.

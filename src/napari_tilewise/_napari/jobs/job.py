@@ -200,6 +200,8 @@ class JobOutcome:
     """The numbers that the steps found on their way, such as thresholds, by name."""
     spacing: tuple[float, ...] = ()
     """The pixel size along the spatial axes by which a table is measured; empty: it has none."""
+    unit: str | None = None
+    """Its unit's symbol; None for pixels, or an unknown unit."""
     lengths: MeasuredLengths | None = None
     """What numbers that count pixels are in the layer's unit, by its symbol; None if none do."""
     measured: JobOutcome | None = None

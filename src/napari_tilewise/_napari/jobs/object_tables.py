@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
 from napari_tilewise._napari.layers import positions
 from napari_tilewise._napari.layers.object_table import ObjectTable
+from napari_tilewise.operations.spec.calibration import Calibration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from napari_tilewise._napari.jobs.job import Job, JobOutcome, LayerFrame
+
+
+class _Calibrated(TypedDict, total=False):
+    """What a table knows of lengths."""
+
+    spacing: tuple[float, ...]
+    unit: str
+    quantities: dict[str, tuple[int, float | None]]
 
 
 def table_of(job: Job, outcome: JobOutcome) -> ObjectTable | None:
@@ -43,8 +52,8 @@ def table_of(job: Job, outcome: JobOutcome) -> ObjectTable | None:
         np.stack([columns[name] for name in boxes], axis=1) if is_located else None,
         _frames(frame, axes, list(columns)),
         over,
-        *_calibration(job, outcome),
-        record.to_dict() if record.is_storable else {},
+        record=record.to_dict() if record.is_storable else {},
+        **_calibration(job, outcome, shown),
     )
 
 
@@ -83,13 +92,15 @@ def _frames(
     return {name: axes[axis] for name, axis in zip(names, looped, strict=False)}
 
 
-def _calibration(job: Job, outcome: JobOutcome) -> tuple[tuple[float, ...], str]:
-    """Return the pixel size by which a table was measured, and its unit's symbol."""
-    frame, spacing = outcome.frame, outcome.spacing
-    if frame is None or not spacing:
-        return (), ""
-    units = job.source.placement.inner.units
-    origin = frame.axes[frame.over[0]].origin
-    unit = "" if origin is None else f"{units[origin]:~P}"
-    in_pixels = unit == "pixel" or set(spacing) == {1.0}
-    return spacing, "" if in_pixels else unit
+def _calibration(job: Job, outcome: JobOutcome, names: Iterable[str]) -> _Calibrated:
+    """Return the pixel size by which a table was measured, its unit's symbol, and the columns'."""
+    spec, spacing = job.operation.step.calibration, outcome.spacing
+    if outcome.frame is None or not spacing or not isinstance(spec, Calibration):
+        return {}
+    params = job.record.recipe.steps[job.record.recipe.running[-1]].bound
+    columns = {}
+    for name in names:
+        quantity = spec.quantity(name, len(spacing), params)
+        if quantity.power:
+            columns[name] = (quantity.power, quantity.size(spacing))
+    return {"spacing": spacing, "unit": outcome.unit or "", "quantities": columns}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tilewise._napari.widgets.found_numbers import MeasuredNumber
+from napari_tilewise._napari.widgets.found_numbers import InPixels, MeasuredNumber
 from napari_tilewise._napari.widgets.unit_text import PIXEL, with_power
 from napari_tilewise.operations.spec.operation import Output
 
@@ -56,9 +56,11 @@ def numbers_of(job: Job, outcomes: Sequence[JobOutcome]) -> dict[str, object]:
 def _with_unit(outcome: JobOutcome) -> object:
     """Return a single number, as a length in the layer's unit if it counts pixels."""
     lengths = outcome.lengths
-    size = None if lengths is None else lengths.size()
-    if lengths is None or size is None:
+    column = None if lengths is None else next(iter(lengths.columns), None)
+    if lengths is None or column is None or not column.power:
         return outcome.data
-    power = lengths.powers[0]
-    unit, pixel = with_power(lengths.unit, power), with_power(PIXEL, power)
-    return MeasuredNumber(outcome.data * size, unit, outcome.data, pixel)
+    pixel = with_power(PIXEL, column.power)
+    if lengths.unit is None or column.to_unit is None or column.to_pixels is None:
+        return InPixels(outcome.data, pixel)
+    unit, in_pixels = with_power(lengths.unit, column.power), outcome.data * column.to_pixels
+    return MeasuredNumber(outcome.data * column.to_unit, unit, in_pixels, pixel)

@@ -49,7 +49,10 @@ class ObjectTable:
     spacing: tuple[float, ...] = ()
     """The distances of pixels along these axes, in the unit; 1 if measured in pixels."""
     unit: str = ""
-    """The unit's symbol; empty for pixels."""
+    """The unit's symbol; empty for pixels, and where the axes' units differ in kind."""
+    quantities: Mapping[str, tuple[int, float | None]] = field(default_factory=dict)
+    """Of columns that measure lengths: the exponent of the unit, and what a pixel measures, unless
+    that depends on the direction."""
     record: Mapping[str, Any] = field(default_factory=dict)
     """The recipe that measures, as plain data."""
     edits: int = 0

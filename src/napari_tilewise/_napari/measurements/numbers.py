@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,9 +11,10 @@ import numpy as np
 from napari_tilewise._napari.measurements.plot import PlotData
 from napari_tilewise._napari.tables.columns import TableColumn, plain_columns
 from napari_tilewise._napari.widgets.unit_text import PIXEL, with_power
+from napari_tilewise.operations.spec.calibration import MeasuredColumn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -48,8 +50,18 @@ def numbers_of(
     lengths
         What numbers that count pixels are in the layer's unit.
     """
-    numbers = _numbers_of(value, names)
-    return numbers if lengths is None else _with_units(numbers, lengths)
+    table = None if lengths is None else lengths.table(value)
+    if lengths is None:
+        return _numbers_of(value, names)
+    if table is None:
+        return _with_units(_numbers_of(value, names), lengths)
+    if len(table) > 1 and len(next(iter(table.values()))) == 1:
+        return NumberTable(_listed(table, lengths))
+    pairs = (
+        _in_unit(TableColumn(column.name, column.name, values), column, lengths.unit)
+        for column, values in zip(lengths.columns, table.values(), strict=True)
+    )
+    return NumberTable([column for pair in pairs for column in pair])
 
 
 def _numbers_of(value: Any, names: Sequence[str]) -> NumberTable:
@@ -80,34 +92,56 @@ def _numbers_of(value: Any, names: Sequence[str]) -> NumberTable:
 def _with_units(numbers: NumberTable, lengths: MeasuredLengths) -> NumberTable:
     """Return lengths in their unit, with the pixels beside them; a curve over the distance."""
     columns, plot = numbers.columns, numbers.plot
-    parts = range(len(columns)) if numbers.picture is None else range(1, len(columns) + 1)
-    if lengths.step is None or lengths.step_in_pixels is None:
-        by_part = zip(parts, columns, strict=True)
-        pairs = [_in_unit(column, part, lengths) for part, column in by_part]
+    if lengths.step is None or not lengths.step_in_pixels:
+        parts = lengths.columns if numbers.picture is None else lengths.columns[1:]
+        if len(parts) != len(columns):
+            return numbers
+        pairs = map(_in_unit, columns, parts, [lengths.unit] * len(parts))
         return replace(numbers, columns=[column for pair in pairs for column in pair])
     if not columns or numbers.picture is not None:
         return numbers
     steps = np.arange(len(columns[0].values), dtype=float)
     distances = TableColumn("distance", "distance", steps * lengths.step_in_pixels)
-    size = lengths.step / lengths.step_in_pixels if lengths.step_in_pixels else 1.0
-    along = replace(lengths, powers=(1,), sizes=(size,))
-    shown = _in_unit(distances, 0, along)
+    size = lengths.step / lengths.step_in_pixels
+    along = MeasuredColumn("distance", 1, None if isnan(size) else size, 1.0)
+    shown = _in_unit(distances, along, lengths.unit)
     if plot is not None:
         plot = replace(plot, x=shown[0].values, x_title=shown[0].title)
     return replace(numbers, columns=[*shown, *columns], plot=plot)
 
 
-def _in_unit(column: TableColumn, part: int, lengths: MeasuredLengths) -> list[TableColumn]:
+def _in_unit(column: TableColumn, part: MeasuredColumn, unit: str | None) -> list[TableColumn]:
     """Return a column, in the unit and in pixels if it counts pixels."""
-    power = lengths.powers[part] if part < len(lengths.powers) else 0
-    if not power or not column.is_number:
+    if not part.power or not column.is_number:
         return [column]
-    name, size = column.name, lengths.size(part)
-    in_pixels = TableColumn(f"{name}_px", f"{name} ({with_power(PIXEL, power)})", column.values)
-    if size is None:
-        return [in_pixels]
-    title = f"{name} ({with_power(lengths.unit, power)})"
-    return [TableColumn(name, title, column.values * size), in_pixels]
+    name, shown, power = column.name, [], part.power
+    if unit is not None and part.to_unit is not None:
+        title = f"{name} ({with_power(unit, power)})"
+        shown.append(TableColumn(name, title, column.values * part.to_unit))
+    if part.to_pixels is not None:
+        title = f"{name} ({with_power(PIXEL, power)})"
+        shown.append(TableColumn(f"{name}_px", title, column.values * part.to_pixels))
+    return shown or [column]
+
+
+def _listed(table: Mapping[str, NDArray[Any]], lengths: MeasuredLengths) -> list[TableColumn]:
+    """Return one row of numbers as a list: a row per number, with its unit, and in pixels."""
+    numbers = [
+        _in_unit(TableColumn(column.name, column.name, table[column.name]), column, lengths.unit)
+        for column in lengths.columns
+    ]
+    in_unit = [shown[0] for shown in numbers]
+    units = [column.title.removeprefix(column.name.removesuffix("_px")) for column in in_unit]
+    columns = {
+        "name": np.array([column.name for column in lengths.columns], object),
+        "value": np.concatenate([column.values for column in in_unit]),
+        "unit": np.array([unit.strip(" ()") for unit in units], object),
+    }
+    pairs = [shown for shown in numbers if len(shown) > 1]
+    if pairs:
+        pixels = [shown[1].values if len(shown) > 1 else [np.nan] for shown in numbers]
+        columns["in pixels"] = np.concatenate(pixels)
+    return plain_columns(columns)
 
 
 def _is_array(value: Any) -> bool:

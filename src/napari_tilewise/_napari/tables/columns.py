@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import isnan, prod
+from dataclasses import dataclass, replace
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,21 +11,11 @@ import numpy as np
 from napari_tilewise._napari.widgets.unit_text import PIXEL, with_power
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from napari_tilewise._napari.layers.object_table import ObjectTable
-
-LENGTHS = (
-    "axis_major_length", "axis_minor_length", "equivalent_diameter_area", "feret_diameter_max",
-    "perimeter", "perimeter_crofton",
-)  # fmt: skip
-"""scikit-image's properties that are lengths."""
-AREAS = ("area", "area_bbox", "area_convex", "area_filled")
-"""Those that are areas of planes, or volumes."""
-POSITIONS = ("centroid", "centroid_local", "centroid_weighted", "centroid_weighted_local")
-"""Those with one coordinate per axis."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,15 +63,21 @@ def object_columns(table: ObjectTable) -> list[TableColumn]:
         The measured table.
     """
     columns: list[TableColumn] = []
+    is_plain = all(size == 1 for size in table.spacing)
     for name, values in table.columns.items():
-        power = _power(name, len(table.over))
-        unit = with_power(table.unit or PIXEL, power) if power else ""
+        power, size = table.quantities.get(name, (0, None))
         shown = np.asarray(values)
-        columns.append(TableColumn(name, f"{name} ({unit})" if unit else name, shown))
-        size = _pixel_size(name, power, table.spacing)
-        if power and size not in (None, 1.0):
-            pixels = with_power(PIXEL, power)
-            columns.append(TableColumn(f"{name}_px", f"{name} ({pixels})", shown / size))
+        if not power:
+            columns.append(TableColumn(name, name, shown))
+            continue
+        unit, pixels = with_power(table.unit, power), with_power(PIXEL, power)
+        in_pixels = TableColumn(f"{name}_px", f"{name} ({pixels})", shown)
+        if is_plain and not table.unit:
+            columns.append(replace(in_pixels, name=name))
+            continue
+        columns.append(TableColumn(name, f"{name} ({unit})" if table.unit else name, shown))
+        if size is not None and in_pixels.is_number:
+            columns.append(replace(in_pixels, values=shown / size))
     return columns
 
 
@@ -94,30 +90,3 @@ def plain_columns(table: Mapping[str, Sequence[Any] | NDArray[Any]]) -> list[Tab
         Columns by name.
     """
     return [TableColumn(name, name, np.asarray(values)) for name, values in table.items()]
-
-
-def _power(name: str, ndim: int) -> int:
-    """Return the exponent of the unit of length in a column; 0 for none."""
-    if name in AREAS:
-        return ndim
-    if name in LENGTHS:
-        return 1
-    return 1 if any(name == part for part in _coordinates(ndim)) else 0
-
-
-def _coordinates(ndim: int) -> Iterator[str]:
-    for name in POSITIONS:
-        for axis in range(ndim):
-            yield f"{name}-{axis}"
-
-
-def _pixel_size(name: str, power: int, spacing: Sequence[float]) -> float | None:
-    """Return what a pixel measures in a column; None if that depends on the direction."""
-    if not spacing:
-        return None
-    if power == len(spacing) and name in AREAS:
-        return float(prod(spacing))
-    prefix, _, axis = name.rpartition("-")
-    if prefix in POSITIONS:
-        return float(spacing[int(axis)])
-    return float(spacing[0]) if len(set(spacing)) == 1 else None

@@ -45,6 +45,23 @@ class MeasuredNumber:
         return f"{in_unit} {self.unit} ({in_pixels} {self.pixel})"
 
 
+@dataclass(frozen=True)
+class InPixels:
+    """A length or an area that has no unit but the pixel."""
+
+    value: float
+    pixel: str
+    """The unit."""
+
+    def __str__(self) -> str:
+        """Return it with all digits."""
+        return f"{self.value} {self.pixel}"
+
+    def __format__(self, digits: str) -> str:
+        """Return it with some digits."""
+        return f"{format(self.value, digits)} {self.pixel}"
+
+
 class FoundNumbers(QWidget):
     """Shows numbers by their names until others are shown; hidden as long as there are none."""
 
@@ -82,7 +99,7 @@ class FoundNumbers(QWidget):
         self.numbers = {name: str(value) for name, value in numbers.items()}
         self.table.setRowCount(len(self.numbers))
         for row, (name, value) in enumerate(numbers.items()):
-            is_measured = isinstance(value, float | MeasuredNumber)
+            is_measured = isinstance(value, float | MeasuredNumber | InPixels)
             short = f"{value:.6g}" if is_measured else str(value)
             for column, (text, whole) in enumerate(((name, name), (short, str(value)))):
                 item = QTableWidgetItem(text)

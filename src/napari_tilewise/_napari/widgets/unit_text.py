@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 PIXEL = "px"
-POWERS = {2: "²", 3: "³"}
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def with_power(unit: str, power: int) -> str:
@@ -16,4 +16,4 @@ def with_power(unit: str, power: int) -> str:
     power
         The exponent; 1 is not written.
     """
-    return f"{unit}{POWERS.get(power, '')}"
+    return unit if power == 1 else unit + str(power).translate(SUPERSCRIPTS)

@@ -7,18 +7,22 @@ moments, centroid and inertia are computed from these few numbers by scikit-imag
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_tilewise.errors import InvalidParameter
+from napari_tilewise.operations.measure.property_units import inertia
 from napari_tilewise.operations.shared.common import as_float
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
+from napari_tilewise.operations.spec.calibration import PixelLengths
 from napari_tilewise.operations.spec.deprecated_parameters import only
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
     Adapter,
+    AsStep,
     AtOnce,
     Block,
     Call,
@@ -33,14 +37,22 @@ from napari_tilewise.operations.spec.operation import (
     Value,
 )
 from napari_tilewise.operations.spec.parameters import Array, Number
+from napari_tilewise.operations.spec.quantities import (
+    NUMBER,
+    SQUARE,
+    Quantity,
+    along_axes,
+    position,
+)
 from napari_tilewise.operations.spec.value_specs import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import DTypeLike
 
     from napari_tilewise.operations.spec.passes import Passes
+    from napari_tilewise.types import Parameters
 
 
 def _powers(call: Call, center: Sequence[Any], order: int) -> list[np.ndarray]:
@@ -154,6 +166,35 @@ def _inertia_dtype(call: Call) -> DTypeLike:
     return _moments_dtype(call) if call["mu"] is None else call.image_dtype("mu")
 
 
+def _moment_columns(params: Parameters, ndim: int) -> dict[str, Quantity]:
+    orders = range(int(params["order"]) + 1)
+    return {
+        "-".join(map(str, powers)): along_axes(powers) for powers in product(orders, repeat=ndim)
+    }
+
+
+def _coordinates(params: Parameters, ndim: int) -> dict[str, Quantity]:
+    return {f"axis-{axis}": position(axis, ndim) for axis in range(ndim)}
+
+
+def _tensor(params: Parameters, ndim: int) -> dict[str, Quantity]:
+    """Return what an inertia tensor measures; moments that are given are in an unknown unit."""
+    pairs = product(range(ndim), repeat=2)
+    is_known = params["mu"] is None
+    return {f"{i}-{j}": inertia((i, j), ndim) if is_known else NUMBER for i, j in pairs}
+
+
+def _eigenvalues(params: Parameters, ndim: int) -> dict[str, Quantity]:
+    tensor = params["T"]
+    quantity = SQUARE if params["mu"] is None and tensor is None else NUMBER
+    return {str(number): quantity for number in range(ndim if tensor is None else len(tensor))}
+
+
+def _in_units(columns: Callable[[Parameters, int], dict[str, Quantity]]) -> AsStep:
+    """Return the declaration of a row of numbers that count pixels, unless spacing is given."""
+    return AsStep(calibration=PixelLengths(columns=columns, rows=True, spacing="spacing"))
+
+
 STEPS = 2**24
 """Terms that scikit-image adds up to turn raw into central moments in less than a minute."""
 ORDER = Number(integer=True, minimum=0, usual=(0, 4))
@@ -182,6 +223,7 @@ OPERATIONS = (
         accuracy=Accuracy(tolerance=1e-9, single=1e-1, pixels=2**34),
         result=ResultSpec(output=Output.VALUES, shape=_powers_shape, dtype=_moments_dtype),
         plan_of=_moments,
+        step=_in_units(_moment_columns),
         cost=OF_ANY_ORDER,
         note=RELATIVE,
         limits=LIMITS,
@@ -195,6 +237,7 @@ OPERATIONS = (
         accuracy=Accuracy(tolerance=1e-7, single=1e-1),
         result=ResultSpec(output=Output.VALUES, shape=_powers_shape, dtype=_moments_dtype),
         plan_of=_moments_central,
+        step=_in_units(_moment_columns),
         cost=OF_ANY_ORDER,
         adapter=Adapter(modernize=only("center", "order", "spacing")),
         note=f"{RELATIVE} Other keywords have no effect, as in scikit-image.",
@@ -210,6 +253,7 @@ OPERATIONS = (
             output=Output.VALUES, shape=lambda call: (call.ndim,), dtype=_moments_dtype
         ),
         plan_of=_centroid,
+        step=_in_units(_coordinates),
         note=RELATIVE,
         limits=LIMITS,
         cost=COST,
@@ -226,6 +270,7 @@ OPERATIONS = (
             dtype=_inertia_dtype,
         ),
         plan_of=_inertia,
+        step=_in_units(_tensor),
         note=RELATIVE,
         limits=LIMITS,
         cost=COST,
@@ -242,6 +287,7 @@ OPERATIONS = (
         accuracy=Accuracy(tolerance=1e-7, single=1e-1),
         result=ResultSpec(output=Output.VALUES, shape=lambda call: None),
         plan_of=_inertia,
+        step=_in_units(_eigenvalues),
         note=RELATIVE,
         limits=LIMITS,
         cost=COST,

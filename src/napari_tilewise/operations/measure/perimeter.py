@@ -34,6 +34,7 @@ from napari_tilewise.operations.spec.operation import (
     Value,
 )
 from napari_tilewise.operations.spec.parameters import ChoiceSpec, Number
+from napari_tilewise.operations.spec.quantities import LENGTH
 
 if TYPE_CHECKING:
     from napari_tilewise.operations.spec.passes import Passes
@@ -161,6 +162,8 @@ def _scalar(dtype: type[np.generic]) -> ResultSpec:
     return ResultSpec(output=Output.SCALAR, dtype=lambda call: dtype, shape=lambda call: ())
 
 
+LENGTHS = PixelLengths(columns=lambda params, ndim: {"perimeter": LENGTH})
+
 OPERATIONS = (
     Operation(
         name="measure.euler_number",
@@ -183,7 +186,7 @@ OPERATIONS = (
         plan_of=_perimeter,
         cost=Cost(memory=5.0, at_once=AtOnce(function=2**16)),
         kind=Kind.STATISTIC,
-        step=AsStep(calibration=PixelLengths(powers=(1,))),
+        step=AsStep(calibration=LENGTHS),
     ),
     Operation(
         name="measure.perimeter_crofton",
@@ -195,6 +198,6 @@ OPERATIONS = (
         plan_of=_perimeter_crofton,
         cost=Cost(memory=2.0),
         kind=Kind.STATISTIC,
-        step=AsStep(calibration=PixelLengths(powers=(1,))),
+        step=AsStep(calibration=LENGTHS),
     ),
 )

@@ -30,9 +30,11 @@ from napari_tilewise.operations.ndimage.label_groups import (
 from napari_tilewise.operations.ndimage.nd_parameters import check_precision, checked
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.accuracy import IDENTICAL
+from napari_tilewise.operations.spec.calibration import PixelLengths
 from napari_tilewise.operations.spec.operation import (
     PER_PIXEL,
     Accuracy,
+    AsStep,
     AtOnce,
     Block,
     Call,
@@ -46,6 +48,7 @@ from napari_tilewise.operations.spec.operation import (
     Value,
 )
 from napari_tilewise.operations.spec.parameters import Number
+from napari_tilewise.operations.spec.quantities import NUMBER, Quantity, position
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,6 +57,7 @@ if TYPE_CHECKING:
 
     from napari_tilewise.operations.spec.parameters import Spec
     from napari_tilewise.operations.spec.passes import Passes
+    from napari_tilewise.types import Parameters
 
 SUMS = Accuracy(tolerance=1e-10, single=1e-5, half=2e-3)
 
@@ -338,6 +342,23 @@ def _measurement(
     )
 
 
+def _position_columns(prefix: str, ndim: int) -> dict[str, Quantity]:
+    return {f"{prefix}-{axis}": position(axis, ndim) for axis in range(ndim)}
+
+
+def _extrema_columns(params: Parameters, ndim: int) -> dict[str, Quantity]:
+    values = dict.fromkeys(("minimum", "maximum"), NUMBER)
+    positions = (_position_columns(f"{name} position", ndim) for name in values)
+    return {**values, **next(positions), **next(positions)}
+
+
+IN_PIXELS = AsStep(
+    calibration=PixelLengths(
+        columns=lambda params, ndim: _position_columns("axis", ndim), rows=True
+    )
+)
+
+
 def _numbers(dtype: Callable[[Call], DTypeLike]) -> ResultSpec:
     return ResultSpec(output=Output.SCALAR, output_of=output_of, dtype=dtype, shape=shape_of)
 
@@ -373,13 +394,22 @@ OPERATIONS = (
     _measurement("standard_deviation", _standard_deviation, _numbers(_real), accuracy=SUMS),
     _measurement("minimum", _extreme("min"), _numbers(lambda call: call.dtype)),
     _measurement("maximum", _extreme("max"), _numbers(lambda call: call.dtype)),
-    _measurement("minimum_position", _position("min"), VALUES, POSITIONED, note=FIRST),
-    _measurement("maximum_position", _position("max"), VALUES, POSITIONED, note=FIRST),
-    _measurement("extrema", _extrema, VALUES, POSITIONED, note=FIRST),
+    *(
+        replace(
+            _measurement(f"{name}_position", _position(key), VALUES, POSITIONED, note=FIRST),
+            step=IN_PIXELS,
+        )
+        for name, key in (("minimum", "min"), ("maximum", "max"))
+    ),
+    replace(
+        _measurement("extrema", _extrema, VALUES, POSITIONED, note=FIRST),
+        step=AsStep(calibration=PixelLengths(columns=_extrema_columns)),
+    ),
     replace(
         _measurement(
             "center_of_mass", _center_of_mass, VALUES, accuracy=SUMS, note=EXACT_FOR_INTEGERS
         ),
+        step=IN_PIXELS,
         cost=replace(COST, at_once=AT_ONCE._replace(when=_has_short_products)),
     ),
     replace(

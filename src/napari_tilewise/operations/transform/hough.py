@@ -40,12 +40,14 @@ from napari_tilewise.operations.spec.operation import (
 )
 from napari_tilewise.operations.spec.parameters import Array, Flag, Number, Numbers, Seed
 from napari_tilewise.operations.spec.pixel_positions import shifted
+from napari_tilewise.operations.spec.quantities import LENGTH, NUMBER, Quantity, position
 
 if TYPE_CHECKING:
     from napari_tilewise.operations.spec.pixel_positions import Samplings
+    from napari_tilewise.types import Parameters
 
 ANGLES = Array(ndim=1, usual=(-1.6, 1.6), optional=True, longest=30)
-LENGTH = Number(minimum=0, integer=True, length=True, usual=(0, 20))
+PIXELS = Number(minimum=0, integer=True, length=True, usual=(0, 20))
 COUNT = Number(minimum=0, usual=(0, 30))
 NUMBERS = 32
 """Bytes per pixel that votes are set aside for; those of more angles count as what a tile takes."""
@@ -189,6 +191,28 @@ def _hough_circle(call: Call) -> Tiles:
 # -- declarations ----------------------------------------------------------------------------------
 
 
+def _line_votes(params: Parameters, ndim: int) -> dict[str, Quantity]:
+    return {"accumulator": NUMBER, "angles": NUMBER, "distances": LENGTH}
+
+
+def _lines(params: Parameters, ndim: int) -> dict[str, Quantity]:
+    """Return what the ends of lines are: x comes first."""
+    x, y = position(1, ndim), position(0, ndim)
+    return {"x0": x, "y0": y, "x1": x, "y1": y}
+
+
+def _circles(params: Parameters, ndim: int) -> dict[str, Quantity]:
+    """Return what circles are, in votes whose first axis is that of the radii."""
+    rows, columns = 1, 2
+    center = {"cx": position(columns, ndim), "cy": position(rows, ndim)}
+    return {"accumulator": NUMBER, **center, "radius": Quantity(1, over=(rows, columns))}
+
+
+def _ellipses(params: Parameters, ndim: int) -> dict[str, Quantity]:
+    center = {"yc": position(0, ndim), "xc": position(1, ndim)}
+    return {"accumulator": NUMBER, **center, "a": LENGTH, "b": LENGTH, "orientation": NUMBER}
+
+
 def _no_shape(call: Call) -> None:
     return None
 
@@ -203,7 +227,7 @@ OPERATIONS = (
         kind=Kind.STATISTIC,
         specs={"theta": ANGLES},
         result=VALUES,
-        step=AsStep(calibration=PixelLengths(powers=(0, 0, 1))),
+        step=AsStep(calibration=PixelLengths(columns=_line_votes)),
         plan_of=_hough_line,
         limits=Limits(check=_check_theta, ndim=(2, 2)),
         cost=Cost(
@@ -221,8 +245,8 @@ OPERATIONS = (
         specs={
             "angles": Array(ndim=1, usual=(-1.6, 1.6), longest=300),
             "dists": Array(ndim=1, usual=(-60, 60), longest=300),
-            "min_distance": LENGTH,
-            "min_angle": LENGTH,
+            "min_distance": PIXELS,
+            "min_angle": PIXELS,
             "threshold": Number(optional=True, intensity=True, usual=(0, 1)),
             "num_peaks": COUNT,
         },
@@ -239,12 +263,13 @@ OPERATIONS = (
         **WHOLE,
         specs={
             "threshold": Number(minimum=0, integer=True, usual=(0, 20)),
-            "line_length": LENGTH,
-            "line_gap": LENGTH,
+            "line_length": PIXELS,
+            "line_gap": PIXELS,
             "theta": ANGLES,
             "rng": Seed(advanced=True),
         },
         result=VALUES,
+        step=AsStep(calibration=PixelLengths(columns=_lines, rows=True)),
         limits=Limits(ndim=(2, 2), check=_check_theta),
         cost=Cost(memory=30.0),
         note="Needs the whole image: edge pixels are drawn at random from all that remain.",
@@ -280,6 +305,7 @@ OPERATIONS = (
             "normalize": Flag(),
         },
         result=VALUES,
+        step=AsStep(calibration=PixelLengths(columns=_circles)),
         limits=Limits(ndim=(3, 3)),
         cost=Cost(memory=6.0),
         note="Needs all votes, which are sorted. The image must be the votes that hough_circle "
@@ -299,6 +325,7 @@ OPERATIONS = (
             ),
         },
         result=VALUES,
+        step=AsStep(calibration=PixelLengths(columns=_ellipses)),
         limits=Limits(ndim=(2, 2)),
         note="Needs the whole image: every pair of edge pixels votes. The time grows with the "
         "third power of the number of edge pixels, in scikit-image "
