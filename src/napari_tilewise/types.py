@@ -71,14 +71,6 @@ class LabelledArray(ArrayLike, Protocol):
         """What else is known of the image, by name."""
 
 
-class RecipeLike(Protocol):
-    """A `Recipe`, for modules that do not know the class."""
-
-    @property
-    def steps(self) -> Sequence[object]:
-        """The steps in order."""
-
-
 PathLike: TypeAlias = str | os.PathLike[str]
 """A path or a URL."""
 
@@ -87,12 +79,6 @@ ImageSource: TypeAlias = PathLike | ArrayLike
 
 StepLike: TypeAlias = str | tuple[str, Parameters]
 """An operation's key, or a pair of key and parameters."""
-
-RecipeSource: TypeAlias = StepLike | RecipeLike
-"""The recipe of `run`: a key, a (key, parameters) pair, or a `Recipe`."""
-
-TaskSource: TypeAlias = RecipeSource | AnyFunction
-"""The task of `batch`: a recipe, the path of a recipe file, or a function of an image."""
 
 AxisNames: TypeAlias = str | Sequence[str]
 """Names of axes in order, such as ``"tcyx"`` or ``["t", "c", "y", "x"]``."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari_tilewise.io.plain_data import MetadataDict
     from napari_tilewise.operations.spec.operation import Operation
     from napari_tilewise.operations.summary import OperationSummary
-    from napari_tilewise.runs.run import RunResult
+    from napari_tilewise.runs.run_result import RunResult
 
 
 def print_json(document: object) -> None:

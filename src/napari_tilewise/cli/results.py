@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from napari_tilewise.batches.report import Report
-    from napari_tilewise.runs.run import RunResult
+    from napari_tilewise.runs.run_result import RunResult
 
 
 def print_result(result: RunResult, *, as_json: bool) -> None:

@@ -29,7 +29,7 @@ from napari_tilewise.recipe import Recipe, conversion_to
 from napari_tilewise.runs.planner import make_plan
 from napari_tilewise.runs.request import Resources, RunRequest
 from napari_tilewise.runs.resume import unfinished_layout
-from napari_tilewise.runs.run import RunJob, RunResult
+from napari_tilewise.runs.run_job import RunJob
 
 if TYPE_CHECKING:
     import threading
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.events import Listener
     from napari_tilewise.io.image import Image
     from napari_tilewise.io.plain_data import MetadataDict
+    from napari_tilewise.runs.run_result import RunResult
     from napari_tilewise.types import AxisNames, MemorySize, PathLike
 
 

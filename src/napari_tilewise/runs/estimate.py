@@ -41,7 +41,7 @@ from napari_tilewise.provenance.record import RunSources, record
 from napari_tilewise.runs.planner import make_plan
 from napari_tilewise.runs.request import Resources, RunRequest
 from napari_tilewise.runs.resume import attach
-from napari_tilewise.runs.run import RunJob
+from napari_tilewise.runs.run_job import RunJob
 from napari_tilewise.runs.traffic import traffic
 from napari_tilewise.sizes import duration
 

@@ -32,7 +32,7 @@ from napari_tilewise.runs import registry
 from napari_tilewise.runs.object_count import count_labels, count_rows
 from napari_tilewise.runs.planner import make_plan
 from napari_tilewise.runs.resume import checkpoint_folder, forget, unfinished_output
-from napari_tilewise.runs.run import RunJob
+from napari_tilewise.runs.run_job import RunJob
 from napari_tilewise.runs.steps_in_memory import computed_in_memory, note_time
 
 if TYPE_CHECKING:

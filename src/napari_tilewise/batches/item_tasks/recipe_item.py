@@ -26,13 +26,14 @@ from napari_tilewise.runs import registry
 from napari_tilewise.runs.object_count import count_labels, count_rows
 from napari_tilewise.runs.plan import plan
 from napari_tilewise.runs.request import Resources, RunRequest
-from napari_tilewise.runs.run import RunResult, run
+from napari_tilewise.runs.run import run
 from napari_tilewise.runs.small_run import run_small
 
 if TYPE_CHECKING:
     from napari_tilewise.batches.item_tasks.item_task import ItemTask
     from napari_tilewise.batches.rows import ItemRow, TableRow
     from napari_tilewise.recipe import Recipe
+    from napari_tilewise.runs.run_result import RunResult
     from napari_tilewise.runs.small_run import SmallResult
     from napari_tilewise.types import Parameters, Value
 
