@@ -16,10 +16,14 @@ from napari_tilewise.engine.result_axes import ResultAxis
 from napari_tilewise.operations import OPERATIONS
 from napari_tilewise.operations.measure.property_units import REGION_UNITS
 from napari_tilewise.operations.measure.regionprops import PROPERTIES
-from napari_tilewise.operations.spec.calibration import Calibration, MeasuredLengths, PixelLengths
+from napari_tilewise.operations.spec.measuring.calibration import (
+    Calibration,
+    MeasuredLengths,
+    PixelLengths,
+)
+from napari_tilewise.operations.spec.measuring.quantities import LENGTH, area, mean_length, position
 from napari_tilewise.operations.spec.operation import Output
 from napari_tilewise.operations.spec.pixel_positions import UNMOVED
-from napari_tilewise.operations.spec.quantities import LENGTH, area, mean_length, position
 from napari_tilewise.pipeline.pixel_sizes import measured_in
 from napari_tilewise.recipe.step import Step
 from tests.strategies import cases

@@ -241,6 +241,35 @@ def test_numbers_in_pixels_are_recorded_with_their_size(tmp_path: Path) -> None:
     assert lengths == {"unit": "micrometer", "step": 0.5, "step_in_pixels": 1.0}
 
 
+def test_a_scalar_says_what_it_is_in_the_unit(tmp_path: Path) -> None:
+    """In the row of a batch, in a notebook and in the shell; stdout stays the number alone."""
+    mask = objects(50, 60) > 0
+    for number, size in enumerate((0.5, 0.25), start=1):
+        tifffile.imwrite(
+            tmp_path / f"cells{number}.tif", mask.astype(np.uint8), imagej=True,
+            resolution=(1 / size, 1 / size), metadata={"unit": "um", "axes": "YX"},
+        )  # fmt: skip
+    pixels = measure.perimeter(mask)
+    report = tw.batch("measure.perimeter", tmp_path / "*.tif", tmp_path / "out", backend="serial")
+    assert [row["result"] for row in report.rows] == [pixels, pixels]
+    units = [row["result (micrometer)"] for row in report.rows]
+    np.testing.assert_allclose(units, [pixels / 2, pixels / 4])
+    run = tw.run("measure.perimeter", tmp_path / "cells1.tif", tmp_path / "p.json")
+    assert run.value == pixels
+    assert run.value_in_unit == f"{pixels / 2:.6g} micrometer"
+    assert f"<td>{pixels / 2:.6g} micrometer</td>" in run._repr_html_()
+    arguments = ["run", "measure.perimeter", str(tmp_path / "cells1.tif")]
+    shown = CliRunner().invoke(app, [*arguments, str(tmp_path / "q.json")])
+    assert shown.stdout == f"{pixels}\n"
+    assert f"= {pixels / 2:.6g} micrometer\n" in shown.stderr
+    shown = CliRunner().invoke(app, [*arguments, str(tmp_path / "r.json"), "--json", "-q"])
+    assert json.loads(shown.stdout)["lengths"]["sizes"] == [0.5]
+    assert not shown.stderr
+    series = calibrated(np.stack([mask, mask[::-1]]), "tyx")
+    flat = tw.batch("measure.perimeter", [series], backend="serial").rows[0]
+    assert "result (micrometer)" not in flat, "its pixels are not as long as wide"
+
+
 def test_items_of_a_batch_are_measured_each_in_its_own_units(tmp_path: Path) -> None:
     labels = objects(50, 60)
     for number, size in enumerate((0.5, 0.25), start=1):

@@ -103,6 +103,8 @@ def result_document(result: RunResult) -> MetadataDict:
     return {
         "output": str(result.path),
         "value": result.value,
+        "units": dict(result.units),
+        "lengths": dict(result.lengths),
         "shape": list(result.shape),
         "tiles": result.tiles,
         "seconds": result.seconds,

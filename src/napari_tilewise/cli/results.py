@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from napari_tilewise.cli.messages import is_quiet
+
 if TYPE_CHECKING:
     from napari_tilewise.batches.report import Report
     from napari_tilewise.runs.run_result import RunResult
@@ -26,8 +28,10 @@ def print_result(result: RunResult, *, as_json: bool) -> None:
         from napari_tilewise.cli.documents import print_json, result_document
 
         print_json(result_document(result))
-    else:
-        typer.echo(result.value if isinstance(result.value, Number) else result.path)
+        return
+    typer.echo(result.value if isinstance(result.value, Number) else result.path)
+    if result.value_in_unit and not is_quiet():
+        typer.echo(f"= {result.value_in_unit}", err=True)
 
 
 def print_report(report: Report, *, as_json: bool) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from napari_tilewise.engine.materialized import Materialized
     from napari_tilewise.engine.stack import Stack
-    from napari_tilewise.operations.spec.calibration import MeasuredLengths
+    from napari_tilewise.operations.spec.measuring.calibration import MeasuredLengths
     from napari_tilewise.operations.spec.operation import Output
     from napari_tilewise.types import Array, Value
 

@@ -17,7 +17,7 @@ from napari_tilewise.engine.tile_size import tile_over
 from napari_tilewise.engine.views.transposed import TransposedView
 from napari_tilewise.engine.views.without_alpha import WithoutAlpha
 from napari_tilewise.errors import SourceWarning
-from napari_tilewise.operations.spec.calibration import Calibration
+from napari_tilewise.operations.spec.measuring.calibration import Calibration
 from napari_tilewise.operations.spec.operation import Output
 from napari_tilewise.pipeline.assembly import Assembly, StepResult
 from napari_tilewise.recipe.step import record_name

@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_tilewise.axes import PixelSizes
 from napari_tilewise.io.metadata.units import converted
-from napari_tilewise.operations.spec.calibration import (
+from napari_tilewise.operations.spec.measuring.calibration import (
     Calibration,
     MeasuredLengths,
     PixelLengths,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from napari_tilewise.io.plain_data import MetadataDict
     from napari_tilewise.operations.spec.binding import BoundParameters
     from napari_tilewise.operations.spec.operation import Operation
+    from napari_tilewise.types import Value
 
 
 def stated_sizes(image: Image) -> PixelSizes | None:
@@ -42,6 +43,42 @@ def stated_sizes(image: Image) -> PixelSizes | None:
     """
     is_stated = any(image.units) or any(size != 1 for size in image.scale)
     return PixelSizes(image.scale, image.units) if is_stated else None
+
+
+def power_text(unit: str, power: int) -> str:
+    """Return the power of a unit as records have it, such as ``micrometer^2``.
+
+    Parameters
+    ----------
+    unit
+        Its OME-Zarr name.
+    power
+        The exponent.
+    """
+    return unit if power == 1 else f"{unit}^{power}"
+
+
+def scalars_in_unit(measured: MeasuredIn | None, name: str, value: Value) -> dict[str, Value]:
+    """Return a scalar that counts pixels in the unit, or one per plane; empty without unit.
+
+    Parameters
+    ----------
+    measured
+        By which pixel size it is measured.
+    name
+        What the number in pixels is called; the unit follows in brackets.
+    value
+        The number, or an array of them.
+    """
+    lengths = None if measured is None else measured.lengths
+    if lengths is None or lengths.unit is None or len(lengths.columns) != 1:
+        return {}
+    (column,) = lengths.columns
+    if column.to_unit is None:
+        return {}
+    return {
+        f"{name} ({power_text(lengths.unit, column.power)})": np.multiply(value, column.to_unit)
+    }
 
 
 @dataclass(frozen=True)
@@ -69,11 +106,7 @@ class MeasuredIn:
             return {}
         ndim = len(self.spacing)
         powers = {name: spec.quantity(name, ndim, self.params).power for name in columns}
-        return {
-            name: self.unit if power == 1 else f"{self.unit}^{power}"
-            for name, power in powers.items()
-            if power
-        }
+        return {name: power_text(self.unit, power) for name, power in powers.items() if power}
 
     @property
     def is_calibrated(self) -> bool:

@@ -121,8 +121,11 @@ class RunJob:
         seconds = time.perf_counter() - started
         session.emit(RunDone(seconds))
         shape = last.shape if kind.is_image else ()
-        planned, units = run_plan.budget.total, _measured(run_plan, value).get("units", {})
-        return RunResult(path, seconds, memory.bytes, planned, run_plan.tiles, shape, value, units)
+        planned, measured = run_plan.budget.total, _measured(run_plan, value)
+        units, lengths = measured.get("units", {}), measured.get("lengths", {})
+        return RunResult(
+            path, seconds, memory.bytes, planned, run_plan.tiles, shape, value, units, lengths
+        )
 
     @property
     def _output(self) -> Output:

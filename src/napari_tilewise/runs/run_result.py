@@ -5,9 +5,10 @@ from __future__ import annotations
 import reprlib
 from dataclasses import dataclass, field
 from numbers import Number
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.operations.spec.notebook import html_table
+from napari_tilewise.pipeline.pixel_sizes import power_text
 from napari_tilewise.sizes import duration, format_size
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class RunResult:
     outgrew its share of memory are files: `numpy.asarray` reads one, a slice some rows."""
     units: Mapping[str, str] = field(default_factory=dict)
     """The unit of each column of a table that has one, such as ``micrometer^2``."""
+    lengths: Mapping[str, Any] = field(default_factory=dict)
+    """What other numbers that count pixels are in the image's unit, as their record says."""
 
     def __repr__(self) -> str:
         value = "" if self.value is None else f", value={_short(self.value)}"
@@ -51,11 +54,21 @@ class RunResult:
             "output": self.path,
             "shape": " x ".join(map(str, self.shape)),
             "value": "" if self.value is None else _short(self.value),
+            "in units": self.value_in_unit,
             "tiles": self.tiles,
             "time": duration(self.seconds),
             "peak memory": f"{format_size(self.peak_memory)} of {format_size(self.planned_memory)}",
         }
         return html_table("Result of a run", [row for row in rows.items() if row[1] != ""])
+
+    @property
+    def value_in_unit(self) -> str:
+        """A scalar that counts pixels, in the image's unit as text; empty for any other result."""
+        sizes, is_number = self.lengths.get("sizes", ()), isinstance(self.value, Number)
+        if len(sizes) != 1 or sizes[0] is None or not is_number:
+            return ""
+        unit = power_text(self.lengths["unit"], *self.lengths["powers"])
+        return f"{self.value * sizes[0]:.6g} {unit}"
 
 
 def _short(value: Value) -> str:

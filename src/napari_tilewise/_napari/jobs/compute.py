@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from napari_tilewise.engine.events import Listener
     from napari_tilewise.engine.stack import Stack
     from napari_tilewise.io.image import Image
-    from napari_tilewise.operations.spec.calibration import MeasuredLengths
+    from napari_tilewise.operations.spec.measuring.calibration import MeasuredLengths
     from napari_tilewise.runs.run_plan import RunPlan
     from napari_tilewise.types import ArrayLike
 

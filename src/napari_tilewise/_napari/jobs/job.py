@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from napari_tilewise._napari.layers.snapshot_cache import StepMemo
     from napari_tilewise.engine.events import Listener
     from napari_tilewise.engine.result_axes import ResultAxis
-    from napari_tilewise.operations.spec.calibration import MeasuredLengths
+    from napari_tilewise.operations.spec.measuring.calibration import MeasuredLengths
     from napari_tilewise.operations.spec.operation import Operation
     from napari_tilewise.recipe import Recipe, Step
     from napari_tilewise.types import ArrayLike, TileLengths

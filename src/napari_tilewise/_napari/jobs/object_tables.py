@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_tilewise._napari.layers import positions
 from napari_tilewise._napari.layers.object_table import ObjectTable
-from napari_tilewise.operations.spec.calibration import Calibration
+from napari_tilewise.operations.spec.measuring.calibration import Calibration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_tilewise.io.plain_data import Metadata, MetadataDict
-    from napari_tilewise.operations.spec.calibration import MeasuredLengths
+    from napari_tilewise.operations.spec.measuring.calibration import MeasuredLengths
     from napari_tilewise.types import Value
 
 _edits: WeakKeyDictionary[Layer, int] = WeakKeyDictionary()

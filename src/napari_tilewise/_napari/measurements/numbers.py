@@ -11,14 +11,14 @@ import numpy as np
 from napari_tilewise._napari.measurements.plot import PlotData
 from napari_tilewise._napari.tables.columns import TableColumn, plain_columns
 from napari_tilewise._napari.widgets.unit_text import PIXEL, with_power
-from napari_tilewise.operations.spec.calibration import MeasuredColumn
+from napari_tilewise.operations.spec.measuring.calibration import MeasuredColumn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from napari_tilewise.operations.spec.calibration import MeasuredLengths
+    from napari_tilewise.operations.spec.measuring.calibration import MeasuredLengths
 
 SHORTEST_CURVE = 13
 """Shorter rows of numbers are read better as a table."""

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from numpy.typing import NDArray
 
-    from napari_tilewise.operations.spec.calibration import MeasuredLengths
+    from napari_tilewise.operations.spec.measuring.calibration import MeasuredLengths
 
 
 class NumbersView(QWidget):

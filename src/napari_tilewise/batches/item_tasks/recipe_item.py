@@ -20,6 +20,7 @@ from napari_tilewise.errors import SourceUnreadable
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.writers.create import OutputRequest
 from napari_tilewise.operations.spec.operation import Output
+from napari_tilewise.pipeline.pixel_sizes import scalars_in_unit
 from napari_tilewise.provenance.record import read, scalars
 from napari_tilewise.provenance.source_guard import SourceGuard
 from napari_tilewise.runs import registry
@@ -131,12 +132,12 @@ def _compute(
     )
     guard.check()
     values = scalars(run_plan.pipeline.recorded())
+    measured = run_plan.pipeline.measured_in
     if recipe.output is Output.SCALAR:
-        values |= scalars({"result": value})
+        values |= scalars({"result": value, **scalars_in_unit(measured, "result", value)})
     is_labels = recipe.output is Output.LABELS
     objects = count_labels(value) if is_labels else count_rows(value, recipe.output)
     entries: ItemRow = {"values": values, "kind": str(recipe.output)}
-    measured = run_plan.pipeline.measured_in
     if measured is not None and isinstance(value, Mapping):
         entries["units"] = measured.units(value)
     return with_objects(entries, objects), value if task.target is None else None

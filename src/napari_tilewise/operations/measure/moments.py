@@ -17,8 +17,15 @@ from napari_tilewise.operations.measure.property_units import inertia
 from napari_tilewise.operations.shared.common import as_float
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
-from napari_tilewise.operations.spec.calibration import PixelLengths
 from napari_tilewise.operations.spec.deprecated_parameters import only
+from napari_tilewise.operations.spec.measuring.calibration import PixelLengths
+from napari_tilewise.operations.spec.measuring.quantities import (
+    NUMBER,
+    SQUARE,
+    Quantity,
+    along_axes,
+    position,
+)
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
     Adapter,
@@ -37,13 +44,6 @@ from napari_tilewise.operations.spec.operation import (
     Value,
 )
 from napari_tilewise.operations.spec.parameters import Array, Number
-from napari_tilewise.operations.spec.quantities import (
-    NUMBER,
-    SQUARE,
-    Quantity,
-    along_axes,
-    position,
-)
 from napari_tilewise.operations.spec.value_specs import shown
 
 if TYPE_CHECKING:

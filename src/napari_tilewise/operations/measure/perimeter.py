@@ -16,7 +16,8 @@ from scipy import ndimage as ndi
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
-from napari_tilewise.operations.spec.calibration import PixelLengths
+from napari_tilewise.operations.spec.measuring.calibration import PixelLengths
+from napari_tilewise.operations.spec.measuring.quantities import LENGTH
 from napari_tilewise.operations.spec.operation import (
     AsStep,
     AtOnce,
@@ -34,7 +35,6 @@ from napari_tilewise.operations.spec.operation import (
     Value,
 )
 from napari_tilewise.operations.spec.parameters import ChoiceSpec, Number
-from napari_tilewise.operations.spec.quantities import LENGTH
 
 if TYPE_CHECKING:
     from napari_tilewise.operations.spec.passes import Passes

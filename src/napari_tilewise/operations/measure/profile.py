@@ -16,7 +16,7 @@ from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.shared.common import BORDER, CVAL
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
-from napari_tilewise.operations.spec.calibration import PixelLengths
+from napari_tilewise.operations.spec.measuring.calibration import PixelLengths
 from napari_tilewise.operations.spec.operation import (
     AsStep,
     AtOnce,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_tilewise.operations.shared.private import reach
-from napari_tilewise.operations.spec.calibration import Calibration
-from napari_tilewise.operations.spec.quantities import (
+from napari_tilewise.operations.spec.measuring.calibration import Calibration
+from napari_tilewise.operations.spec.measuring.quantities import (
     LENGTH,
     NUMBER,
     SQUARE,

@@ -30,7 +30,8 @@ from napari_tilewise.operations.ndimage.label_groups import (
 from napari_tilewise.operations.ndimage.nd_parameters import check_precision, checked
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.accuracy import IDENTICAL
-from napari_tilewise.operations.spec.calibration import PixelLengths
+from napari_tilewise.operations.spec.measuring.calibration import PixelLengths
+from napari_tilewise.operations.spec.measuring.quantities import NUMBER, Quantity, position
 from napari_tilewise.operations.spec.operation import (
     PER_PIXEL,
     Accuracy,
@@ -48,7 +49,6 @@ from napari_tilewise.operations.spec.operation import (
     Value,
 )
 from napari_tilewise.operations.spec.parameters import Number
-from napari_tilewise.operations.spec.quantities import NUMBER, Quantity, position
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from napari_tilewise.operations.spec.calibration import Calibration, PixelLengths
     from napari_tilewise.operations.spec.declared_function import DeclaredFunction
+    from napari_tilewise.operations.spec.measuring.calibration import Calibration, PixelLengths
     from napari_tilewise.types import Array, Parameters
 
 

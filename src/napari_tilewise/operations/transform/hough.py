@@ -17,7 +17,8 @@ from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.grid import Region, grow, within
 from napari_tilewise.operations.shared.whole import WHOLE
 from napari_tilewise.operations.spec import families
-from napari_tilewise.operations.spec.calibration import PixelLengths
+from napari_tilewise.operations.spec.measuring.calibration import PixelLengths
+from napari_tilewise.operations.spec.measuring.quantities import LENGTH, NUMBER, Quantity, position
 from napari_tilewise.operations.spec.operation import (
     AsStep,
     AtOnce,
@@ -40,7 +41,6 @@ from napari_tilewise.operations.spec.operation import (
 )
 from napari_tilewise.operations.spec.parameters import Array, Flag, Number, Numbers, Seed
 from napari_tilewise.operations.spec.pixel_positions import shifted
-from napari_tilewise.operations.spec.quantities import LENGTH, NUMBER, Quantity, position
 
 if TYPE_CHECKING:
     from napari_tilewise.operations.spec.pixel_positions import Samplings

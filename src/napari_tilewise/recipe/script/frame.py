@@ -8,8 +8,8 @@ import textwrap
 from importlib.metadata import version
 from typing import TYPE_CHECKING, NamedTuple
 
-from napari_tilewise.operations.spec.calibration import Calibration
 from napari_tilewise.operations.spec.kinds import Output
+from napari_tilewise.operations.spec.measuring.calibration import Calibration
 from napari_tilewise.recipe.script import helpers as script_helpers
 from napari_tilewise.recipe.script.calls import user_module
 from napari_tilewise.recipe.script.code import WIDTH, call, lay_out, literal, one_line

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from napari_tilewise import axes as _axes
 from napari_tilewise.errors import InvalidRecipe
 from napari_tilewise.functions.loading import MAIN_MODULES
-from napari_tilewise.operations.spec.calibration import Calibration
 from napari_tilewise.operations.spec.kinds import Output
+from napari_tilewise.operations.spec.measuring.calibration import Calibration
 from napari_tilewise.operations.spec.parameters import OtherImage
 from napari_tilewise.recipe.data import to_data
 from napari_tilewise.recipe.links import Link

@@ -17,7 +17,7 @@ from napari_tilewise.errors import InvalidParameter
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from napari_tilewise.operations.spec.quantities import Quantity
+    from napari_tilewise.operations.spec.measuring.quantities import Quantity
     from napari_tilewise.types import Parameters
 
 

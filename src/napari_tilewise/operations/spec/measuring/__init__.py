@@ -1,0 +1,1 @@
+"""What the numbers of an operation measure, and in which unit."""
