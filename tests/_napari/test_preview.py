@@ -162,7 +162,7 @@ def test_a_result_of_another_operation_does_not_stay(viewer, source, panel, show
     shown("filters.gaussian", sigma=3)
     panel.choose("measure.shannon_entropy")
     settle(panel, qtbot)
-    assert "has no preview" in panel.preview.bar.note.text()
+    assert "there is no preview" in panel.preview.bar.note.text()
     assert list(viewer.layers) == [source]
 
 
@@ -290,6 +290,28 @@ def test_removing_the_source_removes_the_preview(viewer, source, panel, shown, q
     settle(panel, qtbot)
     assert panel.message.text() == "Open an image to begin."
     assert not panel.preview.bar.note.text()  # said once
+
+
+def test_deleting_all_layers_leaves_it_on_and_deleting_it_alone_switches_it_off(
+    viewer, source, panel, shown, qtbot
+):
+    shown("filters.gaussian", sigma=3)
+    viewer.layers.clear()
+    settle(panel, qtbot)
+    assert panel.preview.is_on
+    viewer.add_image(IMAGE, name="spots")
+    qtbot.waitUntil(lambda: panel.preview.shown.is_shown)
+    viewer.layers.remove(panel.preview.shown.layer)
+    settle(panel, qtbot)
+    assert not panel.preview.is_on
+
+
+def test_it_lies_above_a_source_that_is_moved_to_the_top(viewer, source, panel, shown):
+    other = viewer.add_image(IMAGE, name="other")
+    viewer.layers.selection.active = source
+    layer = shown("filters.gaussian", sigma=3)
+    viewer.layers.move(viewer.layers.index(source), len(viewer.layers))
+    assert list(viewer.layers) == [other, source, layer]
 
 
 def test_it_stops_when_the_panel_is_hidden(viewer, source, panel, shown, qtbot):

@@ -12,7 +12,8 @@ import pytest
 import skimage as ski
 import tifffile
 from napari.layers import Image, Labels
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QMimeData, QPointF, Qt
+from qtpy.QtGui import QDropEvent
 from qtpy.QtWidgets import QApplication
 from tests._napari.conftest import TIMEOUT
 from window_work import Beats
@@ -446,6 +447,28 @@ def test_keys_do_what_buttons_do(chain, recipes, qtbot):
 
 
 HYSTERESIS = "filters.apply_hysteresis_threshold"
+
+
+@pytest.mark.parametrize(("start", "over", "order"), [(0, 1, [1, 0, 2, 3]), (3, 1, [0, 1, 3, 2])])
+def test_steps_are_dragged(viewer, recipes, run, qtbot, start, over, order):
+    """A step is dropped on the lower half of a step, so after it."""
+    layer = viewer.add_image(COINS)
+    for name in ("filters.gaussian", "filters.median", "filters.sobel", "filters.laplace"):
+        layer = run(name, layer=layer)
+    before = operations(recipes)
+    choose(recipes, start)
+    rectangle = recipes.list.visualItemRect(recipes.list.item(over))
+    position = QPointF(rectangle.center()) + QPointF(0, 4)
+    event = QDropEvent(
+        position, Qt.DropAction.MoveAction, QMimeData(), Qt.MouseButton.LeftButton,
+        Qt.KeyboardModifier.NoModifier,
+    )  # fmt: skip
+    recipes.list.dropEvent(event)
+    qtbot.waitUntil(lambda: operations(recipes) != before)
+    assert operations(recipes) == [before[number] for number in order]
+    assert len(recipes.list.texts()) == 4
+    recipes.tools.undo.click()
+    assert operations(recipes) == before
 
 
 def start_of(recipes, qtbot):

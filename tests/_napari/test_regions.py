@@ -240,7 +240,12 @@ def test_the_preview_says_that_slow_labels_are_left_out_until_their_box_is_found
 
 @pytest.mark.parametrize(
     ("vertices", "problem"),
-    [(np.empty((0, 4, 2)), "is empty"), (RECTANGLE[None] + 5000, "lies beside 'coins'")],
+    [
+        (np.empty((0, 4, 2)), "is empty"),
+        (RECTANGLE[None] + 5000, "lies beside 'coins'"),
+        (RECTANGLE[None] * 0 + 15, "has no area"),
+        (RECTANGLE[None] * (0, 1) + (15, 0), "has no area"),
+    ],
 )
 def test_a_region_that_holds_no_pixel_is_refused(viewer, panel, coins, vertices, problem):
     region = viewer.add_shapes(list(vertices), shape_type="rectangle", name="here")

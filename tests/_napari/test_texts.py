@@ -51,6 +51,11 @@ def test_docstrings_are_read_aloud(text, expected):
         ("napari_tilewise.copy: the result", "Copy: the result"),
         ("Step 2, filters.gaussian: no.", "Step 2, Gaussian: no."),
         ("filters.gaussian and my.function: no.", "filters.gaussian and my.function: no."),
+        (
+            "Number them with segmentation.relabel_sequential.",
+            "Number them with Relabel sequential.",
+        ),
+        ("Replace them first, for example with numpy.nan_to_num.", "Replace them first."),
         ("sigma=(1, 2, 3): no.", "sigma 1, 2, 3: no."),
         ("clip=(0,): no.", "clip 0: no."),
         ("K='1,,2': an integer.", "K '1,,2': a whole number."),

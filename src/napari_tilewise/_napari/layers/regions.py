@@ -85,7 +85,14 @@ def region_of(
     points = np.array([moved(corner, limits, target, viewer) for corner in corners])
     shape = np.shape(target.data[0] if target.multiscale else target.data)
     region = {}
-    for axis in sorted(displayed_axes(target, viewer)):
+    displayed = sorted(displayed_axes(target, viewer))
+    if isinstance(limits, Shapes):
+        extents = np.ptp(points[:, displayed], axis=0)
+        if sum(extent >= FLAT for extent in extents) < min(2, len(displayed)):
+            raise InvalidImage(
+                f"The region {limits.name!r} has no area: draw a shape that has one."
+            )
+    for axis in displayed:
         low, high = points[:, axis].min(), points[:, axis].max()
         if high - low < FLAT:
             continue  # drawn in a plane: all planes

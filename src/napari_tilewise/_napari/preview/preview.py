@@ -89,7 +89,7 @@ class Preview(QObject):
         self._acts = {QEvent.Type.Show: self.resume, QEvent.Type.Hide: self.pause}
         self._progress = LatestProgress()
         self._soon, self._later, self._poll = QTimer(self), QTimer(self), QTimer(self)
-        self._turn = QTimer(self)
+        self._turn, self._deleted = QTimer(self), QTimer(self)
         self._build_timers()
         self.worker.ready.connect(self._show)
         self.gatherer.ready.connect(self._gathered)
@@ -107,7 +107,9 @@ class Preview(QObject):
             timer.setSingleShot(True)
             timer.setInterval(milliseconds)
             timer.timeout.connect(self._request)
-        self._turn.setSingleShot(True)
+        for timer in (self._turn, self._deleted):
+            timer.setSingleShot(True)
+        self._deleted.timeout.connect(self._switch_off_deleted)
         self._poll.setInterval(POLL)
         self._poll.timeout.connect(self._say_progress)
 
@@ -119,7 +121,7 @@ class Preview(QObject):
     @property
     def is_still(self) -> bool:
         """Whether nothing is asked for, computed, or about to be shown."""
-        timers = (self._soon, self._later, self._turn)
+        timers = (self._soon, self._later, self._turn, self._deleted)
         is_waiting = any(timer.isActive() for timer in timers) or self._gathering is not None
         return not is_waiting and self.worker.is_still
 
@@ -179,8 +181,12 @@ class Preview(QObject):
         self._is_following = follows
         for emitter in view_events(self._viewer):
             (emitter.connect if follows else emitter.disconnect)(self._moved)
-        removed = self._viewer.layers.events.removed
-        (removed.connect if follows else removed.disconnect)(self._layer_removed)
+        events = self._viewer.layers.events
+        for emitter, act in (
+            (events.removed, self._layer_removed),
+            (events.reordered, self._layers_reordered),
+        ):
+            (emitter.connect if follows else emitter.disconnect)(act)
         if follows:
             self._held.bind()
             self.refresh()
@@ -211,8 +217,18 @@ class Preview(QObject):
         layer = event.value
         if self._last is not None and layer is self._last[0].layer:
             self.clear()
-        elif layer is self.shown.layer:  # the user deleted it
+        elif layer is self.shown.layer and self._last is not None:
+            self._deleted.start()
+
+    def _switch_off_deleted(self) -> None:
+        """Switch off what the user deleted by itself, not together with its source."""
+        if self._last is not None and not self.shown.is_shown:
             self.bar.on.setChecked(False)
+
+    def _layers_reordered(self, event: object) -> None:
+        """Lie above what hides it now."""
+        if self._last is not None and self.shown.is_shown:
+            self.shown.raise_above(self._last[0].layer)
 
     def _watch(self, layer: Layer | None) -> None:
         """Notice when the pixels of the source change."""

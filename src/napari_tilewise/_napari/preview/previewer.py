@@ -180,7 +180,7 @@ def _check_output(job: Job, output: Output) -> None:
     """Refuse a result that is nothing to show in the viewer."""
     if not output.is_image and output not in (Output.POINTS, Output.CONTOURS):
         kind = {Output.MESH: "a surface", Output.TABLE: "a table"}.get(output, "numbers")
-        raise InvalidImage(f"{job.operation.title} gives {kind}, which has no preview.")
+        raise InvalidImage(f"{job.operation.title} gives {kind}, of which there is no preview.")
 
 
 def _at_full_size(job: Job, box: Region) -> Binding:

@@ -84,6 +84,22 @@ class ShownPreview:
         """Whether there is a preview in the viewer."""
         return self.layer is not None and self.layer in self._viewer.layers
 
+    def raise_above(self, source: Layer) -> None:
+        """Lie above the source, and above the layers that hide it, after they were moved.
+
+        Parameters
+        ----------
+        source
+            The layer that the preview was computed from.
+        """
+        layers, layer = self._viewer.layers, self.layer
+        if layer is None or source not in layers:
+            return
+        is_image = isinstance(layer, Image)
+        cover = viewer_layers.topmost_cover(self._viewer, source, by_labels=not is_image)
+        if layers.index(layer) < layers.index(cover):
+            layers.move(layers.index(layer), layers.index(cover) + 1)
+
     def hide(self, is_hidden: bool) -> None:
         """Hide the preview, or show it again.
 

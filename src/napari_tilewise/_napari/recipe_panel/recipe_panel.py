@@ -141,6 +141,9 @@ class RecipePanel(Panel):
         self.list.switched.connect(
             lambda index, enabled: self._edit(lambda draft: draft.switch(index, enabled))
         )
+        self.list.moved.connect(
+            lambda index, target: self._edit(lambda draft: draft.move(index, target), target)
+        )
         self.step.edited.connect(self._step_edited)
         self.step.refused.connect(self._step_refused)
         self.adding.inserted.connect(self.add_step)

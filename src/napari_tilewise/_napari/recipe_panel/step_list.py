@@ -6,7 +6,7 @@ import html
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QSize, Qt, QTimer, Signal  # type: ignore[attr-defined]
-from qtpy.QtGui import QKeyEvent, QKeySequence, QResizeEvent
+from qtpy.QtGui import QDropEvent, QKeyEvent, QKeySequence, QResizeEvent
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
@@ -46,12 +46,15 @@ class StepList(QListWidget):
     """A step was selected."""
     switched = Signal(int, bool)
     """A step was switched on or off."""
+    moved = Signal(int, int)
+    """A step was dragged: the number that it has, and the one that it is to have."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setDragDropMode(QAbstractItemView.DragDropMode.InternalMove)
         self.setStyleSheet(STYLE)
         policy = self.sizePolicy()
         policy.setVerticalStretch(1)  # the form below gets its share of the space at once
@@ -111,6 +114,18 @@ class StepList(QListWidget):
 
     def _show_selected(self) -> None:
         self.scrollToItem(self.currentItem())
+
+    def dropEvent(self, event: QDropEvent | None) -> None:
+        """Ask for a step to be moved; the list is filled anew, so Qt moves no row itself."""
+        if event is None:
+            return
+        row, y = self.currentRow(), event.position().y()
+        middles = [self.visualItemRect(self.item(n)).center().y() for n in range(self.count())]
+        target = sum(middle < y for n, middle in enumerate(middles) if n != row)
+        event.setDropAction(Qt.DropAction.IgnoreAction)
+        event.accept()
+        if target != row:
+            QTimer.singleShot(0, lambda: self.moved.emit(row, target))  # once the drag has ended
 
     def event(self, event: QEvent | None) -> bool:
         """Handle the list's keys before the window's shortcuts."""

@@ -134,7 +134,9 @@ def _title_of(key: re.Match[str]) -> str:
     return summary(OPERATIONS, name).title if name in SUMMARIES else name
 
 
-_KEY = re.compile(r"(?<![\w./\\'-])[a-z]\w*(?:\.\w+)+(?=: )")
+_KEY = re.compile(
+    r"(?<![\w./\\'-])[a-z]\w*(?:\.\w+)+(?=: )|(?<= with )[a-z]\w*(?:\.\w+)+(?=[.,;]?(?: |$))"
+)
 _EQUAL = re.compile(r"(?<![\w./\\'-])([A-Za-z]\w*)=(?=[\w(\[-]|$)")
 _NAME = re.compile(r"(?<![\w./\\'-])[a-z]\w*(?=[=:]| has | holds )")
 _CHOICES = re.compile(r"(?<=one of )'[^']*'(?:, '[^']*')*")
@@ -148,6 +150,7 @@ _VALUES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...
     (re.compile(r"\bhas shape \(\)"), "is one number"),
     (re.compile(r"\bshape \((\d+(?:, \d+)*|),?\)"), _dimensions),
     (re.compile(r"\s*\([^()]*\[\.\.\.[^()]*\)"), ""),
+    (re.compile(r",? for example with numpy\.\w+"), ""),
 )
 """What only a programmer reads in the values that messages name, and what a user reads."""
 
