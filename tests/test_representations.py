@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import napari_tilewise as tw
-from napari_tilewise.operations.spec.notebook import html_table
+from napari_tilewise.operations.notebook import html_table
 
 STEPS = [("filters.gaussian", {"sigma": 2}), "filters.threshold_otsu", "measure.label"]
 

@@ -11,7 +11,7 @@ from napari_tilewise.batches.tables import Table, read_csv, rows_of
 from napari_tilewise.batches.tasks import CANCELLED, DONE, FAILED, SKIPPED
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.io.writers.values import read_value_record
-from napari_tilewise.operations.spec.notebook import html_table
+from napari_tilewise.operations.notebook import html_table
 from napari_tilewise.operations.spec.operation import Output
 from napari_tilewise.sizes import plural
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from napari_tilewise.errors import InvalidParameter, did_you_mean
 from napari_tilewise.operations import get_operation
-from napari_tilewise.operations.spec.notebook import html_table
+from napari_tilewise.operations.notebook import html_table
 from napari_tilewise.recipe import data as _data
 from napari_tilewise.recipe import edit, file
 from napari_tilewise.recipe.graph import StepGraph

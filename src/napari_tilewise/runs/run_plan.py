@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_tilewise.engine.budget import numbers_per_pixel
 from napari_tilewise.executors.assignment import Assignment, portable_source
-from napari_tilewise.operations.spec.notebook import html_table
+from napari_tilewise.operations.notebook import html_table
 from napari_tilewise.operations.spec.operation import OnDisk
 from napari_tilewise.operations.spec.substitution import instruction_set
 from napari_tilewise.runs.traffic import traffic

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from numbers import Number
 from typing import TYPE_CHECKING, Any
 
-from napari_tilewise.operations.spec.notebook import html_table
+from napari_tilewise.operations.notebook import html_table
 from napari_tilewise.pipeline.pixel_sizes import power_text
 from napari_tilewise.sizes import duration, format_size
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_tilewise.operations.notebook import html_table
 from napari_tilewise.operations.spec import binding, titles
 from napari_tilewise.operations.spec.accuracy import Accuracy
 from napari_tilewise.operations.spec.adapter import Adapter
@@ -53,7 +54,6 @@ from napari_tilewise.operations.spec.declared_function import Constraint
 from napari_tilewise.operations.spec.deviation import Deviation
 from napari_tilewise.operations.spec.families import Family
 from napari_tilewise.operations.spec.kinds import Exactness, Kind, Output
-from napari_tilewise.operations.spec.notebook import html_table
 from napari_tilewise.operations.spec.passes import (
     Block,
     Final,
