@@ -62,7 +62,7 @@ class AxisSelection:
 
     names: str | Sequence[str] | None = None
     """One letter per axis; None: those that the image itself names."""
-    spatial: str | int | Sequence[int] | Sequence[str] | None = None
+    spatial: str | Sequence[int] | Sequence[str] | None = None
     """Letters or axis numbers; None: z, y and x if the axes are known, else all of them."""
     channels: tuple[str, ...] = ()
     """Names of the channels along the axis ``c``; empty where they are not known."""

@@ -16,6 +16,7 @@ from napari_tilewise.errors import Cancelled
 from napari_tilewise.kernels import available
 from napari_tilewise.operations.shared.whole import whole
 from napari_tilewise.operations.spec.operation import tiled
+from napari_tilewise.operations.spec.substitution import finite_check, is_finite
 
 if TYPE_CHECKING:
     from napari_tilewise.engine.events import Event
@@ -27,6 +28,7 @@ LARGE = np.random.default_rng(0).random((600, 700)) < 0.4
 def nothing_is_prepared() -> None:
     """Forget the calls of other tests."""
     prepared_calls._prepared.clear()
+    prepared_calls._latest.clear()
 
 
 @pytest.fixture
@@ -347,6 +349,64 @@ def test_a_call_like_an_earlier_one_binds_and_looks_up_nothing(
     for image in (other[:, ::2], other.astype(np.uint16), other.astype(">u2"), other.tolist()):
         with pytest.raises(NameError):
             tw.apply("filters.sobel", image)
+
+
+def test_only_calls_like_the_latest_are_not_searched_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched: list[Any] = []
+    key_of = prepared_calls._key
+
+    def noted(params: Any, *args: Any) -> Any:
+        searched.append(params)
+        return key_of(params, *args)
+
+    def repeated(name: str, **params: Any) -> bool:
+        searched.clear()
+        found, expected = (
+            tw.apply(name, GRAY, **params),
+            tw.OPERATIONS[name].function(GRAY, **params),
+        )
+        np.testing.assert_array_equal(found, expected)
+        return not searched
+
+    monkeypatch.setattr(prepared_calls, "_key", noted)
+    gamma = "exposure.adjust_gamma"
+    answers = [repeated(gamma, gamma=value) for value in (2.5, 2.5, float("2.5"), 2, 2, 2.0, 0.0)]
+    assert answers == [False, True, True, False, True, False, False]
+    # Zeros have a sign, NumPy's numbers a type of their own, which the result may take over.
+    again = [repeated(gamma, gamma=value) for value in (float("0"), float("-0"), np.int8(2))]
+    assert again == [False] * 3
+    assert not repeated(gamma, gamma=2, gain=1)
+    assert repeated(gamma, gamma=2, gain=1)
+    assert repeated(gamma, gain=1, gamma=2)
+    footprint = np.ones((3, 3), np.uint8)
+    shrunk = [repeated("filters.rank.minimum", footprint=footprint) for _ in range(2)]
+    footprint[0] = 0
+    shrunk.append(repeated("filters.rank.minimum", footprint=footprint))
+    assert shrunk == [False, True, False]
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+@pytest.mark.parametrize("value", [np.nan, -np.nan, np.inf, -np.inf, -1.0, -0.0, 1e-7])
+def test_a_finite_image_is_told_from_others(dtype: str, value: float) -> None:
+    image = np.linspace(-9, 9, 35, dtype=dtype).reshape(5, 7)
+    check = finite_check(image)
+    for number in (0, 17, 34):
+        other = image.copy()
+        other.flat[number] = value
+        assert check(other) == is_finite(other) == bool(np.isfinite(value))
+
+
+def test_results_never_share_memory_with_the_image() -> None:
+    image = GRAY / 255
+    for pixels in (image, image[2:], image.reshape(-1)[: 40 * 40].reshape(40, 40)):
+        for name, params in (
+            ("util.crop", {"crop_width": 3}),
+            ("util.img_as_float", {}),
+            ("transform.resize_local_mean", {"output_shape": pixels.shape}),
+        ):
+            for _ in range(2):
+                result = tw.apply(name, pixels, **params)
+                assert not np.shares_memory(result, pixels), name
 
 
 def test_further_images_differ_from_those_of_an_earlier_call(

@@ -161,29 +161,74 @@ def apply(
     Cancelled
         When `cancel` was set.
     """
-    is_free = axes is None and spatial is None and progress is None and cancel is None
-    is_free = is_free and isinstance(tiles, str) and tiles == "auto"
-    if is_free and type(image) is np.ndarray and isinstance(name, str):
+    if (
+        type(image) is np.ndarray
+        and isinstance(name, str)
+        and is_whole(axes, spatial, tiles, progress, cancel)
+    ):
         before = computed_as_before(name, image, params)
         if before is not None:
             return before[0]
+    selection, control = _axes.AxisSelection(axes, spatial), Control(progress, cancel)
+    return apply_anew(name, image, params, selection, tiles, control)
+
+
+def is_whole(axes: Value, spatial: Value, tiles: Value, progress: Value, cancel: Value) -> bool:
+    """Return whether nothing is said of axes, tiles and the run: a small image may go as a whole.
+
+    Parameters
+    ----------
+    axes, spatial, tiles, progress, cancel
+        See `apply`.
+    """
+    return (
+        axes is None
+        and spatial is None
+        and progress is None
+        and cancel is None
+        and isinstance(tiles, str)
+        and tiles == "auto"
+    )
+
+
+def apply_anew(
+    name: str | AnyFunction,
+    image: Value,
+    params: dict[str, Value],
+    selection: _axes.AxisSelection,
+    tiles: TileLengths,
+    control: Control,
+) -> Value:
+    """Do what `apply` does for a call that is like none before.
+
+    Parameters
+    ----------
+    name, image, tiles
+        See `apply`.
+    params
+        The operation's parameters; changed.
+    selection
+        The axes.
+    control
+        Progress and cancel.
+    """
+    is_free = is_whole(selection.names, selection.spatial, tiles, control.progress, control.cancel)
     operation = get_operation(name)
     out = _output_array(operation, image, params)
     is_plain = type(image) is np.ndarray
     labelled = LabelledImage(image) if not is_plain and is_labelled(image) else None
     if labelled is not None:
-        selection = labelled.selection(axes, spatial)
+        selection = labelled.selection(selection.names, selection.spatial)
         params = labelled.parameters(operation, params)
         image, eager = pixels_of(image), not is_lazy_labelled(image)
     else:
-        selection = _axes.AxisSelection(axes, spatial)
         image, eager = _checked_image(operation, image)
         is_small = is_free and not may_drop(operation, image)
         if is_small and isinstance(image, np.ndarray):
             whole = computed_at_once(operation, image, params)
             if whole is not None:
                 return whole[0] if out is None else _filled(operation, out, whole[0])
-    session = Session(None, Control(progress, cancel))
+    session = Session(None, control)
     layout = StackLayout(selection, tiles)
     stack = build(operation, image, plain_images(params), session, layout)
     parts = parts_of(stack, eager=eager)

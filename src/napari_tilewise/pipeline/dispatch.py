@@ -9,7 +9,12 @@ from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
-from napari_tilewise.engine.apply import apply as apply_to_array
+import numpy as np
+
+from napari_tilewise.axes import AxisSelection
+from napari_tilewise.engine.apply import apply_anew, is_whole
+from napari_tilewise.engine.at_once.prepared_calls import computed_as_before
+from napari_tilewise.engine.control import Control
 from napari_tilewise.errors import InvalidParameter
 
 if TYPE_CHECKING:
@@ -94,15 +99,21 @@ def apply(
     Cancelled
         When `cancel` was set.
     """
+    if type(image) is np.ndarray and viewer is None and isinstance(name, str):
+        if is_whole(axes, spatial, tiles, progress, cancel):
+            before = computed_as_before(name, image, params)
+            if before is not None:
+                return before[0]
     function = _function_of_any((type(image), *map(type, params.values())))
     if function is not None:
-        params["viewer"] = viewer
-    elif viewer is not None:
+        return function(
+            name, image, axes=axes, spatial=spatial, tiles=tiles, progress=progress, cancel=cancel,
+            viewer=viewer, **params,
+        )  # fmt: skip
+    if viewer is not None:
         raise InvalidParameter(
             f"{name}: viewer= is for napari layers, and the image is a {type(image).__name__}: "
             "pass a layer, or add the result to the viewer yourself."
         )
-    return (function or apply_to_array)(
-        name, image, axes=axes, spatial=spatial, tiles=tiles, progress=progress, cancel=cancel,
-        **params,
-    )  # fmt: skip
+    selection, control = AxisSelection(axes, spatial), Control(progress, cancel)
+    return apply_anew(name, image, params, selection, tiles, control)

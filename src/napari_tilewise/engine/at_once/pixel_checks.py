@@ -5,11 +5,11 @@ What the form of an image decides is bound once (`bound_call`); this is asked fo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from napari_tilewise.engine.at_once.bound_call import LITTLE, SMALL
 from napari_tilewise.engine.system.machine import lately_available_memory
-from napari_tilewise.operations.spec.substitution import accepts, is_finite
+from napari_tilewise.operations.spec.substitution import accepts, finite_check, is_finite
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from napari_tilewise.operations.spec.operation import Cost
     from napari_tilewise.types import Array, Parameters
 
+PixelCheck: TypeAlias = "tuple[str | None, Callable[[Array], bool]]"
+"""The name of a further image, None for the image itself, and what it has to pass."""
 MOST_LEVELS = 2**20
 """The longest range of integers that is counted."""
 
@@ -49,9 +51,7 @@ def pays(bound: BoundCall, pixels: Array, images: Parameters) -> bool:
     return _fits(operation.cost, pixels, operation.cost.at_once.copies)
 
 
-def later_checks(
-    bound: BoundCall, pixels: Array, images: Parameters
-) -> list[tuple[str | None, Callable[[Array], bool]]]:
+def later_checks(bound: BoundCall, pixels: Array, images: Parameters) -> list[PixelCheck]:
     """Return what is to be asked of later images of the same form, which paid once.
 
     Parameters
@@ -65,13 +65,13 @@ def later_checks(
 
     Returns
     -------
-    list of (str or None, function)
-        Names of further images, None for the image itself, and what each has to pass.
+    list of PixelCheck
+        What each image has to pass.
     """
-    checks: list[tuple[str | None, Callable[[Array], bool]]] = []
+    checks: list[PixelCheck] = []
     for name, array in ((None, pixels), *images.items()):
         if array is not None and bound.is_finite and array.dtype.kind == "f":
-            checks.append((name, is_finite))
+            checks.append((name, finite_check(array)))
         if array is not None and bound.is_counted and _is_counted(array):
             checks.append((name, _has_few_levels))
     suits = bound.call.operation.cost.at_once.suits

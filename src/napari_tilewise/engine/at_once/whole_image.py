@@ -22,7 +22,7 @@ from napari_tilewise.engine.at_once.bound_call import (
     native,
     with_own_values,
 )
-from napari_tilewise.engine.at_once.declared_result import as_declared
+from napari_tilewise.engine.at_once.declared_result import as_declared, result_of_form
 from napari_tilewise.engine.at_once.one_tile import results_of_one_tile
 from napari_tilewise.engine.at_once.pixel_checks import is_free, later_checks, pays
 from napari_tilewise.engine.at_once.prepared_calls import prepare_call
@@ -35,9 +35,12 @@ from napari_tilewise.operations.spec.parameters import OtherImage
 from napari_tilewise.operations.spec.substitution import kernel_for
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
     from napari_tilewise.engine.at_once.bound_call import BoundCall
+    from napari_tilewise.engine.at_once.pixel_checks import PixelCheck
+    from napari_tilewise.engine.at_once.prepared_calls import Run
     from napari_tilewise.operations.spec.operation import Call, Operation
     from napari_tilewise.types import Array, Parameters, Value
 
@@ -115,24 +118,33 @@ def _prepare(bound: BoundCall, image: Array, params: Parameters, images: Paramet
     arrays = [name for name in params if isinstance(params[name], np.ndarray)]
     if len(arrays) > len(further) and not bound.has_arrays:
         return  # not among what later calls are found by
-    function = bound.function
     keywords = {**_keywords(bound), **dict.fromkeys(set(images) - set(further))}
     checks = later_checks(bound, image, images)
+    prepare_call(bound.call, params, further, _later_call(bound, keywords, further, checks))
+
+
+def _later_call(
+    bound: BoundCall, keywords: Parameters, further: Sequence[str], checks: Sequence[PixelCheck]
+) -> Run:
+    """Return what computes the result of later images, with the fewest steps for most of them."""
+    function, declared = bound.function, result_of_form(bound)
+    has_arrays = bound.has_arrays
 
     def run(image: Array, params: Parameters) -> tuple[Value] | None:
         for name, suits in checks:
             if not suits(image if name is None else params[name]):
                 return None
-        others = {name: params[name] for name in further}
-        own = with_own_values(keywords) if bound.has_arrays else keywords
+        own = with_own_values(keywords) if has_arrays else keywords
         try:
-            result = function(image, **own, **others)
+            if further:
+                own = {**own, **{name: params[name] for name in further}}
+            result = function(image, **own)
         except Exception as error:
             _raise_refusal(bound, error)
             raise
-        return as_declared(bound, image, result)
+        return declared(image, result)
 
-    prepare_call(bound.call, params, further, run)
+    return run
 
 
 def _by_function(bound: BoundCall, pixels: Array, images: Parameters) -> Value:
