@@ -365,55 +365,71 @@ class Population {
     std::vector<char> inside_;
 };
 
-template <class T>
-void mean(Padded<std::uint32_t>& sums, T* to, const Volume& volume, const Reach& reach, const Box& box,
-          const std::vector<FootprintRun>& runs, Scratch<std::uint32_t>& prefix) {
+// The sum of a window, with the number of its pixels that count: all of them where the mask is missing.
+struct PlainSums {
+    using Sum = std::uint32_t;
+    static double total(Sum sum) { return static_cast<double>(sum); }
+    static double count(Sum, double inside) { return inside; }
+};
+
+struct CountedSums {
+    using Sum = std::uint64_t;
+    static double total(Sum sum) { return static_cast<double>(static_cast<i64>(sum & 0xffffffffu)); }
+    static double count(Sum sum, double) { return static_cast<double>(static_cast<std::int32_t>(sum >> 32)); }
+};
+
+template <class Sums, class T>
+void mean(Padded<typename Sums::Sum>& sums, T* to, const Volume& volume, const Reach& reach, const Box& box,
+          const std::vector<FootprintRun>& runs, Scratch<typename Sums::Sum>& prefix) {
+    using Sum = typename Sums::Sum;
     // Prefix sums, one place to the right: the sum before the pixel. Differences are exact, for the
-    // sum over a window fits 32 bits.
+    // sum over a window fits 32 bits, as its count does.
     i64 lines = sums.height * sums.depth;
-    std::uint32_t* to_line = prefix;
-    const std::uint32_t* line = sums.row(box.z_begin, box.y_begin) -
-                                sums.offset(reach.low[0], reach.low[1], sums.low_x);
+    Sum* to_line = prefix;
+    const Sum* line = sums.row(box.z_begin, box.y_begin) -
+                      sums.offset(reach.low[0], reach.low[1], sums.low_x);
     for (i64 k = 0; k < lines; ++k, line += sums.width, to_line += sums.width + 1) {
-        std::uint32_t sum = 0;
+        Sum sum = 0;
         to_line[0] = 0;
         for (i64 x = 0; x < sums.width; ++x) to_line[x + 1] = sum += line[x];
     }
     Population population(volume, runs);
-    std::vector<std::uint32_t> totals(static_cast<std::size_t>(volume.nx));
+    std::vector<Sum> totals(static_cast<std::size_t>(volume.nx));
     i64 stride = sums.width + 1;
     for (i64 z = box.z_begin; z < box.z_end; ++z)
         for (i64 y = box.y_begin; y < box.y_end; ++y) {
-            const double* counts = population.of(z, y).data();
-            std::uint32_t* __restrict total = totals.data();
-            std::fill(totals.begin(), totals.end(), 0u);
+            const double* inside = population.of(z, y).data();
+            Sum* __restrict total = totals.data();
+            std::fill(totals.begin(), totals.end(), Sum(0));
             for (const auto& run : runs) {
                 i64 row = (z - box.z_begin + run.dz + reach.low[0]) * sums.height + y - box.y_begin +
                           run.dy + reach.low[1];
-                const std::uint32_t* low = prefix + row * stride + sums.low_x + run.begin;
-                const std::uint32_t* high = prefix + row * stride + sums.low_x + run.end;
+                const Sum* low = prefix + row * stride + sums.low_x + run.begin;
+                const Sum* high = prefix + row * stride + sums.low_x + run.end;
                 for (i64 x = 0; x < volume.nx; ++x) total[x] += high[x] - low[x];
             }
             T* __restrict target = to + (z * volume.ny + y) * volume.nx;
             for (i64 x = 0; x < volume.nx; ++x) {
                 // The quotient's whole part is right: it lies further from a whole number than
                 // rounding moves it.
-                double quotient = static_cast<double>(total[x]) / (counts[x] > 0 ? counts[x] : 1.0);
+                double count = Sums::count(total[x], inside[x]);
+                double quotient = Sums::total(total[x]) / (count > 0 ? count : 1.0);
                 target[x] = static_cast<T>(static_cast<std::int32_t>(quotient));
             }
         }
 }
 
-template <class T>
-void means(const T* from, T* to, const Volume& volume, const Reach& reach,
+template <class Sums, class From, class T>
+void means(From from, T* to, const Volume& volume, const Reach& reach,
            const std::vector<FootprintRun>& runs, const i64* part) {
-    std::unique_ptr<Scratch<std::uint32_t>> prefix;
-    auto work = [&](Padded<std::uint32_t>& sums, const Box& box) {
+    using Sum = typename Sums::Sum;
+    std::unique_ptr<Scratch<Sum>> prefix;
+    auto work = [&](Padded<Sum>& sums, const Box& box) {
         // The first box is the largest.
-        if (!prefix) prefix.reset(new Scratch<std::uint32_t>(sums.height * sums.depth * (sums.width + 1) + 64));
-        mean(sums, to, volume, reach, box, runs, *prefix);
+        if (!prefix) prefix.reset(new Scratch<Sum>(sums.height * sums.depth * (sums.width + 1) + 64));
+        mean<Sums>(sums, to, volume, reach, box, runs, *prefix);
     };
-    for_boxes<std::uint32_t>(from, volume, reach, constant, 0u, part, work);
+    for_boxes<Sum>(from, volume, reach, constant, Sum(0), part, work);
 }
 
 }  // namespace
@@ -438,10 +454,10 @@ TILEWISE_API std::int32_t tilewise_network(const void* from, void* to, i64 type,
 }
 
 // The value of the given rank in every window of 8- or 16-bit images; below 0: the median of the
-// pixels inside the image.
-TILEWISE_API std::int32_t tilewise_rank(const void* from, void* to, i64 type, const i64* sizes,
-                                        const i64* reach, const i64* runs, i64 run_count, i64 rank,
-                                        i64 mode, double value, const i64* part) {
+// pixels inside the image, and where the mask, which may be null, is not 0.
+TILEWISE_API std::int32_t tilewise_rank(const void* from, const std::uint8_t* mask, void* to, i64 type,
+                                        const i64* sizes, const i64* reach, const i64* runs,
+                                        i64 run_count, i64 rank, i64 mode, double value, const i64* part) {
     return guarded([&]() -> std::int32_t {
         Volume volume(sizes);
         auto footprint = runs_from(runs, run_count);
@@ -450,6 +466,10 @@ TILEWISE_API std::int32_t tilewise_rank(const void* from, void* to, i64 type, co
             using P = typename decltype(place)::type;  // holds `bins`, which stands for outside
             auto image = static_cast<const T*>(from);
             auto result = static_cast<T*>(to);
+            auto inside = [&](Padded<P>& padded, const Box& box) {
+                slide<P, T, decltype(jumps)::value, true>(padded, result, volume, box, footprint, bins + 1,
+                                                          0, static_cast<std::uint32_t>(bins));
+            };
             if (rank >= 0)
                 for_boxes<T>(image, volume, Reach(reach), mode, static_cast<T>(value), part,
                              [&](Padded<T>& padded, const Box& box) {
@@ -457,13 +477,11 @@ TILEWISE_API std::int32_t tilewise_rank(const void* from, void* to, i64 type, co
                                      padded, result, volume, box, footprint, bins,
                                      static_cast<std::int32_t>(rank), 0);
                              });
+            else if (mask)
+                for_boxes<P>(MaskedPixels<T, P>{image, mask, static_cast<P>(bins)}, volume, Reach(reach),
+                             constant, static_cast<P>(bins), part, inside);
             else
-                for_boxes<P>(image, volume, Reach(reach), constant, static_cast<P>(bins), part,
-                             [&](Padded<P>& padded, const Box& box) {
-                                 slide<P, T, decltype(jumps)::value, true>(
-                                     padded, result, volume, box, footprint, bins + 1, 0,
-                                     static_cast<std::uint32_t>(bins));
-                             });
+                for_boxes<P>(image, volume, Reach(reach), constant, static_cast<P>(bins), part, inside);
         };
         if (type == type_u8)
             slid(Tag<std::uint8_t>(), Tag<std::uint16_t>(), std::false_type(), 256);
@@ -475,19 +493,27 @@ TILEWISE_API std::int32_t tilewise_rank(const void* from, void* to, i64 type, co
     });
 }
 
-// The mean of the pixels inside the image, rounded down, of 8- or 16-bit images.
-TILEWISE_API std::int32_t tilewise_mean(const void* from, void* to, i64 type, const i64* sizes,
-                                        const i64* reach, const i64* runs, i64 run_count,
-                                        const i64* part) {
+// The mean of the pixels inside the image, and where the mask, which may be null, is not 0; rounded
+// down, of 8- or 16-bit images.
+TILEWISE_API std::int32_t tilewise_mean(const void* from, const std::uint8_t* mask, void* to, i64 type,
+                                        const i64* sizes, const i64* reach, const i64* runs,
+                                        i64 run_count, const i64* part) {
     return guarded([&]() -> std::int32_t {
         Volume volume(sizes);
         auto footprint = runs_from(runs, run_count);
+        auto averaged = [&](auto pixel) {
+            using T = typename decltype(pixel)::type;
+            auto image = static_cast<const T*>(from);
+            auto result = static_cast<T*>(to);
+            if (mask)
+                means<CountedSums>(CountedPixels<T>{image, mask}, result, volume, Reach(reach), footprint, part);
+            else
+                means<PlainSums>(image, result, volume, Reach(reach), footprint, part);
+        };
         if (type == type_u8)
-            means(static_cast<const std::uint8_t*>(from), static_cast<std::uint8_t*>(to), volume,
-                  Reach(reach), footprint, part);
+            averaged(Tag<std::uint8_t>());
         else if (type == type_u16)
-            means(static_cast<const std::uint16_t*>(from), static_cast<std::uint16_t*>(to), volume,
-                  Reach(reach), footprint, part);
+            averaged(Tag<std::uint16_t>());
         else
             return no_such_type;
         return ok;

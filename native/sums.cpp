@@ -1,99 +1,8 @@
-// Sums of whole numbers: over windows, over bins, over labelled regions. All are exact.
-#include <cmath>
-
+// Sums of whole numbers: over bins, over labelled regions. All are exact.
 #include "windows.h"
 
 namespace tilewise {
 namespace {
-
-// What a threshold is made of the sum and the sum of squares over a window of so many pixels:
-// m * (1 + k * (s / r - 1)), or m - k * s where r is 0.
-struct Rule {
-    double area, k, r;
-};
-
-// Sums over a line of windows from those over the columns, mirrored at the ends.
-class LineOfWindows {
-  public:
-    LineOfWindows(i64 nx, i64 wx)
-        : nx_(nx), wx_(wx), width_(nx + wx / 2 * 2), columns_(width_), prefix_(width_ + 1), squares_(width_ + 1) {
-        for (i64 x = 0; x < width_; ++x) columns_[x] = mapped(x - wx / 2, nx, mirror);
-    }
-
-    void thresholds(const i64* sums, const i64* squares, const Rule& rule, double* __restrict to) {
-        i64 sum = 0, square = 0;
-        prefix_[0] = squares_[0] = 0;
-        for (i64 x = 0; x < width_; ++x) {
-            prefix_[x + 1] = sum += sums[columns_[x]];
-            squares_[x + 1] = square += squares[columns_[x]];
-        }
-        const i64* __restrict low = prefix_;
-        const i64* __restrict high = prefix_ + wx_;
-        const i64* __restrict square_low = squares_;
-        const i64* __restrict square_high = squares_ + wx_;
-        double area = rule.area, k = rule.k, r = rule.r;
-        for (i64 x = 0; x < nx_; ++x) {
-            double mean = static_cast<double>(high[x] - low[x]) / area;
-            double variance = static_cast<double>(square_high[x] - square_low[x]) / area - mean * mean;
-            double deviation = std::sqrt(variance > 0 ? variance : 0.0);
-            to[x] = r != 0 ? mean * (1 + k * (deviation / r - 1)) : mean - k * deviation;
-        }
-    }
-
-  private:
-    i64 nx_, wx_, width_;
-    Scratch<i64> columns_, prefix_, squares_;
-};
-
-// Add n pixels, or take them away, to sums and to sums of squares.
-template <class S>
-void add_pixels(const S* __restrict line, i64 n, i64 sign, i64* __restrict sums, i64* __restrict squares) {
-    for (i64 x = 0; x < n; ++x) {
-        i64 value = line[x];
-        sums[x] += sign * value;
-        squares[x] += sign * value * value;
-    }
-}
-
-inline void add_sums(const i64* __restrict line, i64 n, i64 sign, i64* __restrict sums) {
-    for (i64 x = 0; x < n; ++x) sums[x] += sign * line[x];
-}
-
-// Thresholds of windows of `wz` by `wy` by `wx`, mirrored at the borders. Sums slide along planes (in
-// a volume), then along rows.
-template <class S>
-void thresholds(const S* from, double* to, const Volume& volume, const i64* window, const Rule& rule) {
-    i64 nz = volume.nz, ny = volume.ny, nx = volume.nx, rz = window[0] / 2, ry = window[1] / 2;
-    bool deep = window[0] > 1;
-    i64 plane = deep ? ny * nx : 0;
-    Scratch<i64> plane_sums(plane), plane_squares(plane), sums(nx), squares(nx);
-    LineOfWindows line(nx, window[2]);
-    std::fill(plane_sums.get(), plane_sums.get() + plane, 0);
-    std::fill(plane_squares.get(), plane_squares.get() + plane, 0);
-    auto take_plane = [&](i64 z, i64 sign) {
-        add_pixels(from + mapped(z, nz, mirror) * plane, plane, sign, plane_sums.get(), plane_squares.get());
-    };
-    for (i64 z = -rz; deep && z < rz; ++z) take_plane(z, 1);
-    for (i64 z = 0; z < nz; ++z) {
-        if (deep) take_plane(z + rz, 1);
-        const S* pixels = from + z * ny * nx;
-        auto take_row = [&](i64 y, i64 sign) {
-            i64 row = mapped(y, ny, mirror) * nx;
-            if (!deep) return add_pixels(pixels + row, nx, sign, sums.get(), squares.get());
-            add_sums(plane_sums + row, nx, sign, sums.get());
-            add_sums(plane_squares + row, nx, sign, squares.get());
-        };
-        std::fill(sums.get(), sums.get() + nx, 0);
-        std::fill(squares.get(), squares.get() + nx, 0);
-        for (i64 y = -ry; y < ry; ++y) take_row(y, 1);
-        for (i64 y = 0; y < ny; ++y, to += nx) {
-            take_row(y + ry, 1);
-            line.thresholds(sums, squares, rule, to);
-            take_row(y - ry, -1);
-        }
-        if (deep) take_plane(z - rz, -1);
-    }
-}
 
 template <class S>
 void count(const S* from, i64 n, i64 bins, i64* counts) {
@@ -184,22 +93,6 @@ void regions(const L* labels, const I* values, const Volume& volume, i64 least, 
 }  // namespace tilewise
 
 using namespace tilewise;
-
-// window: planes, rows and columns, odd; one plane where the image has one.
-TILEWISE_API std::int32_t tilewise_thresholds(const void* from, i64 type, double* to, const i64* sizes,
-                                              const i64* window, double k, double r) {
-    return guarded([&]() -> std::int32_t {
-        Volume volume(sizes);
-        Rule rule{static_cast<double>(window[0] * window[1] * window[2]), k, r};
-        if (type == type_u8)
-            thresholds(static_cast<const std::uint8_t*>(from), to, volume, window, rule);
-        else if (type == type_u16)
-            thresholds(static_cast<const std::uint16_t*>(from), to, volume, window, rule);
-        else
-            return no_such_type;
-        return ok;
-    });
-}
 
 // Adds to counts of 256 or 65536 bins.
 TILEWISE_API std::int32_t tilewise_count(const void* from, i64 type, i64 n, i64* counts) {

@@ -44,8 +44,8 @@ inline Box everything(const Volume& volume) { return {0, volume.nz, 0, volume.ny
 template <class T>
 class Padded {
   public:
-    template <class S>
-    Padded(const S* from, const Volume& volume, const Reach& reach, i64 mode, T value)
+    template <class From>
+    Padded(From from, const Volume& volume, const Reach& reach, i64 mode, T value)
         : Padded(volume, reach, mode, value, everything(volume)) {
         fill(from, everything(volume));
     }
@@ -62,9 +62,10 @@ class Padded {
         std::fill(values_.get() + width * height * depth, values_.get() + width * height * depth + 128,
                   T(0));
     }
-    // Hold this box of the volume, no larger than what there is room for.
-    template <class S>
-    void fill(const S* from, const Box& box) {
+    // Hold this box of the volume, no larger than what there is room for. The volume's pixels are behind
+    // a pointer, or what reads them as one does.
+    template <class From>
+    void fill(From from, const Box& box) {
         first_y_ = box.y_begin - reach_.low[1];
         first_z_ = box.z_begin - reach_.low[0];
         for (i64 z = first_z_; z < box.z_end + reach_.high[0]; ++z) {
@@ -84,8 +85,8 @@ class Padded {
     i64 offset(i64 dz, i64 dy, i64 dx) const { return (dz * height + dy) * width + dx; }
 
   private:
-    template <class S>
-    void fill_line(const S* source, T* line) {
+    template <class From>
+    void fill_line(From source, T* line) {
         for (i64 x = 0; x < low_x; ++x) line[x] = at(source, x);
         copy(source, volume_.nx, line + low_x);
         for (i64 x = low_x + volume_.nx; x < width; ++x) line[x] = at(source, x);
@@ -94,8 +95,12 @@ class Padded {
     static void copy(const S* __restrict from, i64 n, T* __restrict to) {
         for (i64 x = 0; x < n; ++x) to[x] = static_cast<T>(from[x]);
     }
-    template <class S>
-    T at(const S* source, i64 x) const {
+    template <class From>
+    static void copy(From from, i64 n, T* to) {
+        for (i64 x = 0; x < n; ++x) to[x] = static_cast<T>(from[x]);
+    }
+    template <class From>
+    T at(From source, i64 x) const {
         i64 column = columns_[static_cast<std::size_t>(x)];
         return column < 0 ? value_ : static_cast<T>(source[column]);
     }
@@ -116,8 +121,8 @@ class Padded {
 // Call `work` for boxes that lie one behind the other: the planes of a volume, or the rows of an image,
 // from part[0] up to part[1]. Each is padded in memory that the next one uses again, and that stays in
 // the cache where the windows are not so large that most of it would lie around the box.
-template <class T, class S, class Work>
-void for_boxes(const S* from, const Volume& volume, const Reach& reach, i64 mode, T value, const i64* part,
+template <class T, class From, class Work>
+void for_boxes(From from, const Volume& volume, const Reach& reach, i64 mode, T value, const i64* part,
                Work work) {
     constexpr i64 cached = 256 * 1024;
     i64 axis = volume.nz > 1 ? 0 : 1;
@@ -136,6 +141,25 @@ void for_boxes(const S* from, const Volume& volume, const Reach& reach, i64 mode
         work(image, box);
     }
 }
+
+// The pixels of a volume where a mask is not 0; P, a wider type, holds a number for the others.
+template <class T, class P>
+struct MaskedPixels {
+    const T* pixels;
+    const std::uint8_t* mask;
+    P outside;
+    MaskedPixels operator+(i64 n) const { return {pixels + n, mask + n, outside}; }
+    P operator[](i64 x) const { return mask[x] ? static_cast<P>(pixels[x]) : outside; }
+};
+
+// The same, with a count of one for each in the upper half of a number, to be added up at once.
+template <class T>
+struct CountedPixels {
+    const T* pixels;
+    const std::uint8_t* mask;
+    CountedPixels operator+(i64 n) const { return {pixels + n, mask + n}; }
+    std::uint64_t operator[](i64 x) const { return mask[x] ? (std::uint64_t(1) << 32) + pixels[x] : 0; }
+};
 
 // A run of a footprint's pixels along x: from `begin` up to but not including `end`.
 struct FootprintRun {

@@ -64,33 +64,6 @@ def test_bilateral_bins_are_those_of_the_function(dtype: str, instruction_set: s
     compare(path, restoration.denoise_bilateral, image, sigma_color=0.05)
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
-def test_local_thresholds(dtype: str, instruction_set: str) -> None:
-    rng = np.random.default_rng([3, len(dtype)])
-    for _ in range(30):
-        image = image_of(rng, shape_of(rng, 2, 100), dtype)
-        window = (3, 15, 25, (5, 9), (1, 7))[int(rng.integers(5))]
-        r = (None, 50.0)[int(rng.integers(2))]
-        compare(
-            "skimage.filters.threshold_sauvola",
-            filters.threshold_sauvola,
-            image,
-            window_size=window,
-            k=float(rng.choice([0.2, 0.5])),
-            r=r,
-        )
-        path = "skimage.filters.threshold_niblack"
-        compare(path, filters.threshold_niblack, image, window_size=window)
-    for window in (1, 3, 7, (3, 5, 1), (1, 5, 9), (9, 1, 1)):
-        image = image_of(rng, shape_of(rng, 3, 17), dtype)
-        path = "skimage.filters.threshold_sauvola"
-        compare(path, filters.threshold_sauvola, image, window_size=window)
-    kernel = KERNELS["skimage.filters.threshold_sauvola"]
-    image = np.zeros((9, 9), "u1")
-    assert not kernel.accepts(np.full((2000, 2000), 65535, "u2"))
-    assert not kernel.accepts(image, window_size=4)
-
-
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_bins_of_equal_width(dtype: str, instruction_set: str) -> None:
     rng = np.random.default_rng([14, len(dtype)])

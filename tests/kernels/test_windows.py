@@ -11,7 +11,7 @@ from scipy import ndimage as ndi
 from skimage import filters, morphology
 
 from napari_tilewise.kernels import KERNELS, threads
-from tests.kernels.comparing import compare, image_of, shape_of
+from tests.kernels.comparing import compare, image_of, shape_of, strided
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -193,6 +193,28 @@ def test_rank(name: str, dtype: str, instruction_set: str) -> None:
     )
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("name", ["mean", "median"])
+def test_ranks_of_masked_pixels_and_moved_windows(
+    name: str, dtype: str, instruction_set: str
+) -> None:
+    rng = np.random.default_rng([15, len(dtype), len(name)])
+    function = quiet(getattr(filters.rank, name))
+    for trial in range(30):
+        image, footprint = scene(rng, dtype, 3 if trial % 3 == 0 else 2)
+        if trial % 2 and dtype == "uint16":
+            image = image >> 6
+        params: dict[str, Any] = {}
+        if trial % 4:
+            mask = rng.random(image.shape) < rng.choice([0.02, 0.5, 0.98])
+            params["mask"] = strided(rng, mask if trial % 2 else mask * np.uint8(3))
+        if trial % 5:
+            names = ("shift_y", "shift_x") if image.ndim == 2 else ("shift_x", "shift_y", "shift_z")
+            for shift, n in zip(names, footprint.shape, strict=True):
+                params[shift] = int(rng.integers(-(n // 2), n - n // 2))
+        compare(f"skimage.filters.rank.{name}", function, image, footprint, **params)
+
+
 def test_infinities_and_negative_zeros(instruction_set: str) -> None:
     rng = np.random.default_rng(6)
     image = rng.choice([-np.inf, -1, -0.0, 0.0, 5e-324, 1, np.inf], (20, 33))
@@ -235,8 +257,10 @@ def test_what_is_left_to_the_function(instruction_set: str) -> None:
         assert not kernel.accepts(image, np.zeros((3, 3)))
     rank = KERNELS["skimage.filters.rank.median"]
     assert not rank.accepts(image, np.ones((3, 3)))
-    assert not rank.accepts(image.astype("u1"), np.ones((3, 3)), shift_x=1)
-    assert not rank.accepts(image.astype("u1"), np.ones((3, 3)), mask=image > 0)
+    assert rank.accepts(image.astype("u1"), np.ones((3, 3)), shift_x=1, mask=image > 0)
+    assert not rank.accepts(image.astype("u1"), np.ones((3, 3)), shift_x=2)
+    assert not rank.accepts(image.astype("u1"), np.ones((3, 3)), mask=image)
+    assert not rank.accepts(image.astype("u1"), np.ones((3, 3)), mask=image[:-1] > 0)
 
 
 @pytest.mark.parametrize("dtype", GREY)

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from napari_tilewise.kernels.bilateral_weights import bilateral_filtered, is_bilateral
     from napari_tilewise.kernels.level_maps import blended_maps, block_counts
     from napari_tilewise.kernels.run_lists import RunLists
+    from napari_tilewise.kernels.smoothing.spline_samples import (
+        filters_splines,
+        sampled_splines,
+        samples_splines,
+        spline_coefficients,
+    )
     from napari_tilewise.kernels.spaced_points import (
         keeps_distance,
         linear_samples,
@@ -110,6 +116,8 @@ _STANDS_FOR = {
     "whole_number_sums": (
         "numpy.bincount",
         "numpy.take",
+    ),
+    "smoothing.window_thresholds": (
         "skimage.filters.threshold_niblack",
         "skimage.filters.threshold_sauvola",
     ),
@@ -131,6 +139,10 @@ _HOMES = {
     "linear_samples": "spaced_points",
     "samples_between": "spaced_points",
     "spaced": "spaced_points",
+    "filters_splines": "smoothing.spline_samples",
+    "samples_splines": "smoothing.spline_samples",
+    "sampled_splines": "smoothing.spline_samples",
+    "spline_coefficients": "smoothing.spline_samples",
     "thinned": "thinning_tables",
 }
 """The module of each part that stands for no function."""
@@ -176,6 +188,7 @@ __all__ = [
     "bilateral_filtered",
     "blended_maps",
     "block_counts",
+    "filters_splines",
     "floods_in_order",
     "is_bilateral",
     "keeps_distance",
@@ -183,8 +196,11 @@ __all__ = [
     "levels",
     "linear_samples",
     "region_columns",
+    "sampled_splines",
     "samples_between",
+    "samples_splines",
     "spaced",
+    "spline_coefficients",
     "sums_regions",
     "thinned",
 ]

@@ -116,9 +116,10 @@ def rank_filter(
         name, steps = "network", (window.offsets, count, pairs, len(pairs), rank)
     else:
         name, steps = "rank", (window.runs, len(window.runs), rank)
+    pixels = (image, None, target) if name == "rank" else (image, target)
 
     def filter_band(band: np.ndarray) -> None:
-        call(name, image, target, code, sizes, window.reach, *steps, *border, band)
+        call(name, *pixels, code, sizes, window.reach, *steps, *border, band)
 
     filter_bands(filter_band, image)
     return delivered(target, out)
@@ -195,6 +196,25 @@ MEDIAN = Kernel("skimage.filters.median", _exact_for_median, median)
 # -- filters.rank ----------------------------------------------------------------------------------
 
 
+def _rank_footprint(ndim: int, footprint: Any, shifts: tuple[int, int, int]) -> np.ndarray | None:
+    """Return a footprint around the centre that shifts move; None where one moves it outside.
+
+    The centre is the pixel at half the size: lines without pixels on one side move it.
+    """
+    if footprint is None:
+        footprint = ndi.generate_binary_structure(ndim, ndim)
+    pixels = np.asarray(footprint) > 0
+    if not any(shifts):
+        return pixels
+    if pixels.ndim != ndim or not all(isinstance(shift, int | np.integer) for shift in shifts):
+        return None
+    x, y, z = map(int, shifts)
+    along = (y, x) if ndim == 2 else (x, y, z)  # scikit-image's order
+    if not all(0 <= n // 2 + s < n for n, s in zip(pixels.shape, along, strict=True)):
+        return None
+    return np.pad(pixels, [(2 * max(0, -s), 2 * max(0, s)) for s in along])
+
+
 def _exact_for_rank(
     image: np.ndarray,
     footprint: Any = None,
@@ -204,19 +224,27 @@ def _exact_for_rank(
     shift_y: int = 0,
     shift_z: int = 0,
 ) -> bool:
-    if footprint is None:
-        footprint = ndi.generate_binary_structure(image.ndim, image.ndim)
-    if isinstance(footprint, tuple) or mask is not None or any((shift_x, shift_y, shift_z)):
+    if isinstance(footprint, tuple) or image.ndim not in (2, 3):
         return False
-    footprint = np.asarray(footprint)
+    pixels = _rank_footprint(image.ndim, footprint, (shift_x, shift_y, shift_z))
     return (
-        image.dtype in (np.dtype("u1"), np.dtype("u2"))
-        and image.ndim in (2, 3)
-        and window_suits(image, footprint > 0, "")
-        and footprint.size < 2**16
+        pixels is not None
+        and image.dtype in (np.dtype("u1"), np.dtype("u2"))
+        and window_suits(image, pixels, "")
+        and pixels.size < 2**16
+        and _suits_mask(image, mask)
         and _writable(image, out)
         and (out is None or not np.may_share_memory(image, out))
     )
+
+
+def _suits_mask(image: np.ndarray, mask: Any) -> bool:
+    """Return whether a mask says by bytes or booleans which pixels count."""
+    if mask is None:
+        return True
+    if not isinstance(mask, np.ndarray) or mask.shape != image.shape:
+        return False
+    return mask.dtype in (np.dtype("u1"), np.dtype(bool))
 
 
 def rank_median(
@@ -235,18 +263,8 @@ def rank_median(
     image, footprint, out, mask, shift_x, shift_y, shift_z
         As in `skimage.filters.rank.median`.
     """
-    image = contiguous(image)
-    if footprint is None:
-        footprint = ndi.generate_binary_structure(image.ndim, image.ndim)
-    window = FootprintWindow.of(np.asarray(footprint) > 0)
-    target = result_array(image.shape, image.dtype, out)
-    steps = window.reach, window.runs, len(window.runs), -1
-    code = type_code(image.dtype)
-    sizes, border = volume_sizes(image), (MODES["constant"], 0.0)
-    filter_bands(
-        lambda band: call("rank", image, target, code, sizes, *steps, *border, band), image
-    )
-    return delivered(target, out)
+    end = -1, MODES["constant"], 0.0
+    return _ranked("rank", image, (footprint, (shift_x, shift_y, shift_z)), mask, out, end)
 
 
 def rank_mean(
@@ -265,12 +283,25 @@ def rank_mean(
     image, footprint, out, mask, shift_x, shift_y, shift_z
         As in `skimage.filters.rank.mean`.
     """
+    return _ranked("mean", image, (footprint, (shift_x, shift_y, shift_z)), mask, out, ())
+
+
+def _ranked(
+    name: str,
+    image: np.ndarray,
+    footprint: tuple[Any, tuple[int, int, int]],
+    mask: Any,
+    out: np.ndarray | None,
+    end: tuple[Any, ...],
+) -> np.ndarray:
+    """Return what a function of the library makes of the windows; `end`: its last parameters."""
     image = contiguous(image)
-    window = FootprintWindow.of(np.asarray(footprint) > 0)
+    inside = None if mask is None else contiguous(mask)
+    window = FootprintWindow.of(_rank_footprint(image.ndim, *footprint))
     target = result_array(image.shape, image.dtype, out)
-    steps = window.reach, window.runs, len(window.runs)
+    steps = window.reach, window.runs, len(window.runs), *end
     code, sizes = type_code(image.dtype), volume_sizes(image)
-    filter_bands(lambda band: call("mean", image, target, code, sizes, *steps, band), image)
+    filter_bands(lambda band: call(name, image, inside, target, code, sizes, *steps, band), image)
     return delivered(target, out)
 
 

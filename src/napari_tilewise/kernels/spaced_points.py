@@ -8,6 +8,7 @@ import numpy as np
 
 from napari_tilewise.kernels.arrays import contiguous, delivered, result_array, type_code
 from napari_tilewise.kernels.library import available, call, rounds_alike
+from napari_tilewise.kernels.threads import in_bands
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,8 +101,13 @@ def linear_samples(image: np.ndarray, positions: Sequence[np.ndarray], out: np.n
     lines = [contiguous(np.asarray(part, np.float64)) for part in positions]
     shape = [len(line) for line in lines]
     target = result_array(shape, image.dtype, out)
-    axes: list[np.ndarray | int | None] = [None, 0] if image.ndim == 2 else []
-    for line in lines:
-        axes += [line, len(line)]
-    call("sample", image, type_code(image.dtype), *image.shape[-2:], *axes, target)
+    code = type_code(image.dtype)
+
+    def sample(begin: int, end: int) -> None:
+        axes: list[np.ndarray | int | None] = [None, 0] if image.ndim == 2 else []
+        for line in (lines[0][begin:end], *lines[1:]):
+            axes += [line, len(line)]
+        call("sample", image, code, *image.shape[-2:], *axes, target[begin:end])
+
+    in_bands(sample, len(target), target.size)
     delivered(target, out)

@@ -1,4 +1,4 @@
-"""Sums of whole numbers, which are exact in any order: windows, histograms, tables, regions."""
+"""Sums of whole numbers, which are exact in any order: histograms, tables, regions."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import numpy as np
 from napari_tilewise.kernels.arrays import (
     contiguous,
     delivered,
-    integers,
     result_array,
     type_code,
 )
-from napari_tilewise.kernels.footprint_windows import volume_shape, volume_sizes
+from napari_tilewise.kernels.footprint_windows import volume_sizes
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import call
 
@@ -22,84 +21,6 @@ _BYTES = (np.dtype("u1"), np.dtype("u2"))
 _LABELS = tuple(np.dtype(name) for name in ("u1", "u2", "i4", "i8"))
 _VALUES = tuple(np.dtype(name) for name in ("u1", "u2", "i4"))
 _MOST_EXACT = 2**53
-
-
-# -- local thresholds ------------------------------------------------------------------------------
-
-
-def _window_sizes(window_size: Any, ndim: int) -> tuple[int, ...] | None:
-    sizes: tuple[Any, ...] = (
-        (window_size,) * ndim if np.ndim(window_size) == 0 else tuple(window_size)
-    )
-    fine = all(isinstance(size, int | np.integer) and size % 2 == 1 and size > 0 for size in sizes)
-    return sizes if fine and len(sizes) == ndim else None
-
-
-def _exact_for_thresholds(image: np.ndarray, window_size: Any = 15, **weights: Any) -> bool:
-    sizes = _window_sizes(window_size, image.ndim)
-    if image.dtype not in _BYTES or image.ndim not in (2, 3) or not image.size or sizes is None:
-        return False
-    if any(isinstance(value, complex) for value in weights.values()) or weights.get("r") == 0:
-        return False
-    # The function sums squares over the whole image: those sums must be exact too.
-    padded = np.prod([n + size for n, size in zip(image.shape, sizes, strict=True)], dtype=float)
-    return bool(float(image.max()) ** 2 * padded < _MOST_EXACT)
-
-
-def _thresholds(image: np.ndarray, window_size: Any, k: float, r: float) -> np.ndarray:
-    sizes = _window_sizes(window_size, image.ndim)
-    if sizes is None:
-        raise ValueError(f"window_size={window_size!r}: expected odd numbers, one per axis.")
-    image = contiguous(image)
-    result = np.empty(image.shape)
-    code = type_code(image.dtype)
-    window = integers(volume_shape(sizes))
-    call("thresholds", image, code, result, volume_sizes(image), window, float(k), float(r))
-    return result
-
-
-def _exact_for_sauvola(
-    image: np.ndarray, window_size: Any = 15, k: float = 0.2, r: float | None = None
-) -> bool:
-    return _exact_for_thresholds(image, window_size, k=k, r=r)
-
-
-def threshold_sauvola(
-    image: np.ndarray, window_size: Any = 15, k: float = 0.2, r: float | None = None
-) -> np.ndarray:
-    """Return local thresholds, as `skimage.filters.threshold_sauvola` does.
-
-    Parameters
-    ----------
-    image, window_size, k, r
-        As there.
-    """
-    if r is None:
-        r = 0.5 * int(np.iinfo(image.dtype).max)
-    return _thresholds(image, window_size, k, r)
-
-
-def _exact_for_niblack(image: np.ndarray, window_size: Any = 15, k: float = 0.2) -> bool:
-    return _exact_for_thresholds(image, window_size, k=k)
-
-
-def threshold_niblack(image: np.ndarray, window_size: Any = 15, k: float = 0.2) -> np.ndarray:
-    """Return local thresholds, as `skimage.filters.threshold_niblack` does.
-
-    Parameters
-    ----------
-    image, window_size, k
-        As there.
-    """
-    return _thresholds(image, window_size, k, 0.0)
-
-
-THRESHOLD_SAUVOLA = Kernel(
-    "skimage.filters.threshold_sauvola", _exact_for_sauvola, threshold_sauvola
-)
-THRESHOLD_NIBLACK = Kernel(
-    "skimage.filters.threshold_niblack", _exact_for_niblack, threshold_niblack
-)
 
 
 # -- histograms and tables -------------------------------------------------------------------------

@@ -16,6 +16,7 @@ import numpy as np
 
 from napari_tilewise.engine.at_once.bound_call import (
     MOST_RESULT,
+    SMALL,
     bound_call,
     in_one_piece,
     may_pay,
@@ -78,7 +79,7 @@ def computed_at_once(operation: Operation, image: Array, params: Parameters) -> 
         return None
     pixels = in_one_piece(image, call.dtype)
     try:
-        with _threads() if bound.has_kernel_for_many else nullcontext():
+        with _threads() if pixels.size > SMALL else nullcontext():
             if pays(bound, pixels, images):
                 if pixels is image:
                     _prepare(bound, image, params, images)

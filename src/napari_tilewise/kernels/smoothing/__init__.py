@@ -1,1 +1,1 @@
-"""Correlations along axes, and what is made of them: Gaussians, differences, ridges."""
+"""Along the lines of an image: correlations, running sums and splines, and what they make."""

@@ -1,6 +1,6 @@
 """What is made of Gaussians: unsharp masks, differences of Gaussians, local thresholds.
 
-Local thresholds may be medians too.
+Local thresholds may be means or medians too.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 from napari_tilewise.kernels.arrays import contiguous
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.rank_windows import MEDIAN
+from napari_tilewise.kernels.smoothing.running_means import knows_means, running_means
 from napari_tilewise.kernels.smoothing.separable import (
     GAUSSIAN,
     BorderMode,
@@ -210,6 +211,9 @@ def _exact_for_threshold(
     if method == "median":
         sizes = _block(block_size, image.ndim)
         return sizes is not None and MEDIAN.exact_for(image, _box(sizes), mode=mode, cval=cval)
+    if method == "mean":
+        sizes = _block(block_size, image.ndim)
+        return sizes is not None and bool(np.isreal(cval)) and knows_means(image, sizes, mode)
     if method != "gaussian":
         return False
     sigma = _threshold_sigma(block_size, param, image.ndim)
@@ -225,7 +229,7 @@ def threshold_local(
     param: Any = None,
     cval: float = 0,
 ) -> np.ndarray:
-    """Return local thresholds by a Gaussian or medians, as `skimage.filters.threshold_local` does.
+    """Return thresholds by a Gaussian, means or medians, as `skimage.filters.threshold_local` does.
 
     Parameters
     ----------
@@ -237,6 +241,8 @@ def threshold_local(
         medians = MEDIAN.run(image, _box(sizes), mode=mode, cval=cval)
         result: np.ndarray = medians.astype(float_dtype(image.dtype), copy=False)
         return _lowered(result, offset)
+    if method == "mean" and sizes is not None:
+        return _lowered(running_means(image, sizes, mode, cval), offset)
     sigma = _threshold_sigma(block_size, param, image.ndim)
     sigmas = np.broadcast_to(np.asarray(sigma, float), image.ndim).tolist()
     weights = [gaussian_weights(s, 0, 4.0) if s > 1e-15 else None for s in sigmas]

@@ -29,6 +29,7 @@ from napari_tilewise.operations.spec.operation import (
 )
 from napari_tilewise.operations.spec.parameters import ChoiceSpec, Flag, Number, Numbers, Spec
 from napari_tilewise.operations.spec.pixel_positions import resampled
+from napari_tilewise.operations.spec.substitution import instruction_set
 from napari_tilewise.operations.spec.value_specs import shown
 from napari_tilewise.operations.transform.ranges import Resampling, clipped_tiles
 from napari_tilewise.operations.transform.sampling import (
@@ -248,6 +249,9 @@ def _channel(call: Call) -> int | None:
     return call.ndim if _untiled_lengths(call) is not None else None
 
 
+ONE_TILE = 2**20
+"""Pixels of an image that kernels smooth and sample in bands: tiles, and what lies around them,
+take longer."""
 FEW_SAMPLES = 2**18
 """Pixels of a result that the function samples in the time that handing out tiles takes."""
 
@@ -255,10 +259,13 @@ FEW_SAMPLES = 2**18
 def _takes_whole(call: Call) -> bool:
     """Return whether tiles cannot pay: splines of every tile begin far outside of it.
 
-    Nor do they where few pixels are sampled of many, and none is smoothed.
+    With kernels these cost less than one thread does. Nor do tiles pay where few pixels are sampled
+    of many, and none is smoothed.
     """
-    if order_of(call) > 1 or prod(call.shape) <= SMALL:
+    if prod(call.shape) <= SMALL:
         return True
+    if order_of(call) > 1:
+        return instruction_set() is None
     return not _smooths(call) and prod(_image_shape(call)) <= FEW_SAMPLES
 
 
@@ -293,7 +300,7 @@ def _operation(
         plan_of=_plan,
         limits=Limits(check=_check),
         adapter=Adapter(kernels=(SMOOTHING,)),
-        cost=Cost(memory=8.0, at_once=AtOnce(function=2**24, when=_takes_whole)),
+        cost=Cost(memory=8.0, at_once=AtOnce(function=2**24, when=_takes_whole, passes=ONE_TILE)),
         note=note,
     )
 

@@ -220,8 +220,8 @@ class Zoom:
         The border mode decides the others, which `ndimage` samples.
         """
         everything = (slice(None),) * len(lines)
-        between = _on_pixels if self.order == 0 else _between
-        inside = tuple(between(line, n) for line, n in zip(lines, image.shape, strict=True))
+        pairs = zip(lines, image.shape, strict=True)
+        inside = tuple(_between(line, n, self.order) for line, n in pairs)
         inner = [line[part] for line, part in zip(lines, inside, strict=True)]
         if not all(map(len, inner)) or not self._sample(image, inner, out[inside]):
             return [everything]
@@ -241,14 +241,17 @@ class Zoom:
                 image = image.take(np.floor(line + 0.5).astype(np.intp), axis)
             out[...] = image if image.dtype.kind != "f" else image + image.dtype.type(0)
             return True
-        if self.order != 1:
+        if self.order == 0:
             return False
-        from napari_tilewise.kernels import linear_samples, samples_between
+        from napari_tilewise import kernels
 
-        if not samples_between(image, lines):
-            return False
-        linear_samples(image, lines, out)
-        return True
+        if self.order == 1 and kernels.samples_between(image, lines):
+            kernels.linear_samples(image, lines, out)
+            return True
+        if self.order > 1 and kernels.samples_splines(image, lines, self.order):
+            kernels.sampled_splines(image, lines, self.order, out)
+            return True
+        return False
 
     def _map(self, image_and_lines: list[np.ndarray], out: np.ndarray) -> None:
         """Sample an image at the crossings of lines by `ndimage`, in slabs."""
@@ -271,17 +274,14 @@ class Zoom:
             )
 
 
-def _between(line: np.ndarray, n: int) -> slice:
-    """Return the longest run of samples from the first pixel on and before the last."""
-    inside = np.flatnonzero((line >= 0) & (np.floor(line) < n - 1))
-    if not len(inside) or inside[-1] - inside[0] + 1 != len(inside):
-        return slice(0, 0)
-    return slice(int(inside[0]), int(inside[-1]) + 1)
-
-
-def _on_pixels(line: np.ndarray, n: int) -> slice:
-    """Return the longest run of samples from the first pixel to the last."""
-    inside = np.flatnonzero((line >= 0) & (line <= n - 1))
+def _between(line: np.ndarray, n: int, order: int) -> slice:
+    """Return the longest run of samples whose pixels are all inside an axis of n pixels."""
+    if order == 0:
+        is_inside = (line >= 0) & (line <= n - 1)
+    else:
+        first = np.floor(line if order % 2 else line + 0.5) - order // 2
+        is_inside = (first >= 0) & (first + order < n)
+    inside = np.flatnonzero(is_inside)
     if not len(inside) or inside[-1] - inside[0] + 1 != len(inside):
         return slice(0, 0)
     return slice(int(inside[0]), int(inside[-1]) + 1)
@@ -297,8 +297,17 @@ def spline_filter(image: np.ndarray, order: int, mode: str, cval: float) -> tupl
                 image = np.pad(image, pad, mode="edge")
             else:
                 image = np.pad(image, pad, mode="constant", constant_values=cval)
-        image = ndi.spline_filter(image, order, mode=mode)
+        image = _coefficients(image, order, mode)
     return image, pad
+
+
+def _coefficients(image: np.ndarray, order: int, mode: str) -> np.ndarray:
+    """Return the coefficients of a spline, by a kernel where it has SciPy's bits."""
+    from napari_tilewise.kernels import filters_splines, spline_coefficients
+
+    if filters_splines(image, order, mode):
+        return spline_coefficients(image, order, mode)
+    return np.asarray(ndi.spline_filter(image, order, mode=mode))
 
 
 def _clip_or_wrap(box: Region, shape: Sequence[int], wraps: bool) -> Region:
