@@ -3,6 +3,7 @@
 // A pixel's place says whence it was reached, so that the flood itself touches no labels.
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "tilewise.h"
 
@@ -45,9 +46,9 @@ struct WideEntry {
     double level;
     N age, pixel;
     static Level level_of(double value) { return value; }
-    // NaN is neither before nor behind anything, as there.
+    // NaN is neither before nor behind anything, as there. No branches, which nothing could foretell.
     bool before(const WideEntry& other) const {
-        return level != other.level ? level < other.level : age < other.age;
+        return bool(int(level < other.level) | (int(level == other.level) & int(age < other.age)));
     }
 };
 
@@ -55,7 +56,7 @@ struct TracedEntry {
     double level;
     u64 age, pixel, source;
     bool before(const TracedEntry& other) const {
-        return level != other.level ? level < other.level : age < other.age;
+        return bool(int(level < other.level) | (int(level == other.level) & int(age < other.age)));
     }
 };
 
@@ -81,16 +82,22 @@ class StoredHeap {
         E first = entries_[0];
         if (--size_ == 0) return first;
         E moved = entries_[size_];
-        i64 place = 0;
-        for (i64 left = 1; left < size_; left = 2 * place + 1) {
-            // Of equal entries the one higher up stays, and of equal children the left one goes.
-            const E* smallest = &moved;
-            i64 next = place, right = left + 1;
-            if (entries_[left].before(*smallest)) smallest = &entries_[next = left];
-            if (right < size_ && entries_[right].before(*smallest)) next = right;
+        i64 place = 0, left = 1;
+        // Of equal entries the one higher up stays, and of equal children the left one goes. The
+        // right one is compared with the smaller of the others: with NaN among three there is no
+        // smallest.
+        for (; left + 1 < size_; left = 2 * place + 1) {
+            __builtin_prefetch(entries_ + 8 * place + 7);
+            bool is_left = entries_[left].before(moved);
+            const E& smaller = is_left ? entries_[left] : moved;
+            i64 next = entries_[left + 1].before(smaller) ? left + 1 : is_left ? left : place;
             if (next == place) break;
             entries_[place] = entries_[next];
             place = next;
+        }
+        if (left + 1 == size_ && left == 2 * place + 1 && entries_[left].before(moved)) {
+            entries_[place] = entries_[left];
+            place = left;
         }
         entries_[place] = moved;
         return first;
@@ -156,16 +163,43 @@ struct Manner {
     double compactness;
     bool lines;
     bool labels_late() const { return compactness > 0 || lines; }
-    double distance(i64 a, i64 b) const {
+};
+
+// The distances of a pixel's neighbours from the marker that it was reached from.
+class Distances {
+  public:
+    explicit Distances(const Manner& manner)
+        : manner_(manner), offsets_(manner.count * manner.ndim), between_(manner.ndim) {
+        for (i64 k = 0; k < manner.count; ++k) {
+            i64 rest = manner.steps[k];
+            for (i64 axis = 0; axis < manner.ndim; ++axis) {
+                // A step is shorter than half an axis: the nearest multiple of the stride.
+                i64 stride = manner.strides[axis], half = rest + (rest < 0 ? -stride / 2 : stride / 2);
+                offsets_[k * manner.ndim + axis] = half / stride;
+                rest -= half / stride * stride;
+            }
+        }
+    }
+    void start(i64 pixel, i64 source) {
+        for (i64 axis = 0; axis < manner_.ndim; ++axis) {
+            i64 stride = manner_.strides[axis];
+            between_[axis] = pixel / stride - source / stride;
+            pixel %= stride;
+            source %= stride;
+        }
+    }
+    double of_neighbour(i64 k) const {
         double total = 0;
-        for (i64 axis = 0; axis < ndim; ++axis) {
-            double along = static_cast<double>(a / strides[axis] - b / strides[axis]);
+        for (i64 axis = 0; axis < manner_.ndim; ++axis) {
+            double along = static_cast<double>(between_[axis] + offsets_[k * manner_.ndim + axis]);
             total += along * along;
-            a %= strides[axis];
-            b %= strides[axis];
         }
         return std::sqrt(total);
     }
+
+  private:
+    const Manner& manner_;
+    std::vector<i64> offsets_, between_;
 };
 
 // Whether a pixel is on a line, or becomes one: it has neighbours with another label.
@@ -199,6 +233,7 @@ void trace(const S* image, u8* places, L* labels, void* entries, i64* state, con
            i64 pops) {
     StoredHeap<TracedEntry> heap(entries, state);
     u64 age = static_cast<u64>(state[last_age]);
+    Distances distances(manner);
     i64 before = pops;
     for (; pops > 0 && !heap.empty() && heap.has_room(manner.count); --pops) {
         TracedEntry entry = heap.pop();
@@ -209,12 +244,13 @@ void trace(const S* image, u8* places, L* labels, void* entries, i64* state, con
             if (manner.compactness > 0 || !is_line(places, labels, manner, pixel, own))
                 labels[pixel] = own;
         }
+        if (manner.compactness > 0) distances.start(pixel, static_cast<i64>(entry.source));
         for (i64 k = 0; k < manner.count; ++k) {
             i64 next = pixel + manner.steps[k];
             if (places[next] == outside || labels[next]) continue;
             double level = static_cast<double>(image[next]);
             if (manner.compactness > 0)
-                level += manner.compactness * manner.distance(next, static_cast<i64>(entry.source));
+                level += manner.compactness * distances.of_neighbour(k);
             else if (!manner.lines)
                 labels[next] = labels[pixel];
             if (level < entry.level) level = entry.level;
@@ -312,13 +348,15 @@ TILEWISE_API std::int32_t tilewise_trace_slice(const void* image, i64 type, void
                                                const i64* steps, i64 count, const i64* strides, i64 ndim,
                                                double compactness, i64 lines, i64 pops) {
     Manner manner{steps, count, strides, ndim, compactness, lines != 0};
-    return for_grey(type, [&](auto tag) -> std::int32_t {
-        using S = typename decltype(tag)::type;
-        return for_labels(label_bytes, [&](auto label_tag) -> std::int32_t {
-            using L = typename decltype(label_tag)::type;
-            trace(static_cast<const S*>(image), static_cast<u8*>(places), static_cast<L*>(labels),
-                  entries, static_cast<i64*>(state), manner, pops);
-            return ok;
+    return guarded([&] {
+        return for_grey(type, [&](auto tag) -> std::int32_t {
+            using S = typename decltype(tag)::type;
+            return for_labels(label_bytes, [&](auto label_tag) -> std::int32_t {
+                using L = typename decltype(label_tag)::type;
+                trace(static_cast<const S*>(image), static_cast<u8*>(places), static_cast<L*>(labels),
+                      entries, static_cast<i64*>(state), manner, pops);
+                return ok;
+            });
         });
     });
 }

@@ -7,6 +7,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from scipy import ndimage as ndi
 from skimage import exposure, filters, measure, morphology, restoration, segmentation
 
 from napari_tilewise.kernels import (
@@ -171,7 +172,10 @@ def test_regions(dtype: str, instruction_set: str) -> None:
             assert columns.intensity_max[n] == region.intensity_max
 
 
-@pytest.mark.parametrize("dtype", GREY)
+WATERSHED = "skimage.segmentation.watershed"
+
+
+@pytest.mark.parametrize("dtype", [*GREY, "int8", "int16", "int32", "uint32", "int64", "bool"])
 def test_watershed(dtype: str, instruction_set: str) -> None:
     rng = np.random.default_rng([6, len(dtype)])
     for trial in range(24):
@@ -180,22 +184,78 @@ def test_watershed(dtype: str, instruction_set: str) -> None:
         image = image_of(rng, shape, dtype)
         if trial % 3 == 0:
             image = rng.integers(0, 4, shape).astype(dtype)
-        markers = (rng.random(shape) < 0.05) * rng.integers(1, 9, shape)
-        seeds = [markers.astype("i4"), markers.astype("i8"), None]
+        markers = (rng.random(shape) < (0.05, 0.7)[trial % 5 == 0]) * rng.integers(1, 9, shape)
+        seeds = [markers.astype(d) for d in ("i4", "i8", "u1", "u2")]
+        if dtype not in ("int64", "bool"):
+            seeds.append(None)
         if min(shape) > 3:
             seeds.append(3)
         compare(
-            "skimage.segmentation.watershed",
+            WATERSHED,
             segmentation.watershed,
             image,
             seeds[trial % len(seeds)],
             connectivity=int(rng.integers(1, ndim + 1)),
             mask=None if trial % 2 else strided(rng, rng.random(shape) < 0.8),
         )
-    kernel = KERNELS["skimage.segmentation.watershed"]
+    kernel = KERNELS[WATERSHED]
     assert not kernel.accepts(image, markers, watershed_line=True)
-    assert not kernel.accepts(image, markers, compactness=1)
+    assert not kernel.accepts(image, markers, compactness=-1)
+    assert not kernel.accepts(image, markers.astype(float))
     assert not kernel.accepts(image, 0)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 40, 10**7])
+def test_watershed_of_ties(steps: int, instruction_set: str) -> None:
+    """Where markers at one level meet, their order in the function's heap decides."""
+    rng = np.random.default_rng([7, steps])
+    for trial in range(60):
+        shape = ((40, 37), (150,), (9, 8, 11))[trial % 3]
+        image = ndi.gaussian_filter(rng.random(shape), (trial % 4) / 2)
+        image = (image * steps).round().astype(("f4", "f8", "u2", "i4")[trial // 4 % 4])
+        markers = (rng.random(shape) < 0.1) * rng.integers(1, (3, 200)[trial % 2], shape)
+        if trial % 5 == 0:  # few levels that are far apart
+            image = image.astype("f8") * 1e300 + rng.integers(0, 2, shape)
+        compare(
+            WATERSHED,
+            segmentation.watershed,
+            image,
+            markers,
+            connectivity=1 + trial % len(shape),
+            mask=None if trial % 2 else rng.random(shape) < 0.9,
+        )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_watershed_of_numbers_without_an_order(dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([8, len(dtype)])
+    for trial in range(40):
+        ndim = 1 + trial % 3
+        shape = shape_of(rng, ndim, 70 if ndim < 3 else 12)
+        image = image_of(rng, shape, dtype, special=True)
+        markers = (rng.random(shape) < 0.1) * rng.integers(1, 9, shape)
+        params = {"markers": markers, "connectivity": 1 + trial % ndim}
+        compare(WATERSHED, segmentation.watershed, image, **params)
+
+
+@pytest.mark.parametrize("dtype", [*GREY, "int16", "int64"])
+def test_watershed_with_distances(dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([9, len(dtype)])
+    kernel = KERNELS[WATERSHED]
+    for trial in range(40):
+        ndim = 1 + trial % 3
+        shape = shape_of(rng, ndim, 70 if ndim < 3 else 12)
+        image = image_of(rng, shape, dtype, special=True)
+        params = {
+            "markers": (rng.random(shape) < (0.05, 0.5)[trial % 2]) * rng.integers(1, 9, shape),
+            "connectivity": int(rng.integers(1, ndim + 1)),
+            "mask": None if trial % 2 else rng.random(shape) < 0.8,
+            "compactness": float(rng.choice([1e-3, 0.1, 1.0, 100.0])),
+        }
+        if ndim > 1 and not image.flags.c_contiguous:
+            assert not kernel.accepts(image, **params)
+            image = np.ascontiguousarray(image)
+        compare(WATERSHED, segmentation.watershed, image, **params)
 
 
 @pytest.mark.parametrize(
