@@ -206,7 +206,7 @@ def test_an_alpha_is_no_channel_of_data() -> None:
 
 
 def test_an_alpha_is_no_channel_of_a_streamed_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("napari_tilewise._napari.jobs.compute.LARGE", 1)
+    monkeypatch.setattr("napari_tilewise._napari.jobs.job_run.LARGE", 1)
     photo = data.astronaut()[:40, :50]
     pixels = np.dstack([photo, photo[..., 0]])
     levels = [da.from_array(pixels), da.from_array(pixels[::2, ::2])]

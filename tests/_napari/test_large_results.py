@@ -18,7 +18,7 @@ from napari_tilewise.runs import traffic
 @pytest.fixture
 def pyramid(viewer, monkeypatch):
     monkeypatch.setattr(plan_dialog, "LARGE", 0)
-    monkeypatch.setattr("napari_tilewise._napari.jobs.compute.LARGE", 1)
+    monkeypatch.setattr("napari_tilewise._napari.jobs.job_run.LARGE", 1)
     image = np.arange(60_000, dtype=np.uint16).reshape(200, 300)
     return viewer.add_image([image, image[::2, ::2]], multiscale=True, name="slide")
 

@@ -12,8 +12,7 @@ from tests._napari.conftest import TIMEOUT
 from window_work import Beats
 
 from napari_tilewise import OPERATIONS
-from napari_tilewise._napari.jobs import compute as compute_module
-from napari_tilewise._napari.jobs import result_layers, running
+from napari_tilewise._napari.jobs import job_run, result_layers, running
 from napari_tilewise._napari.operations_panel.operations_panel import OperationsPanel
 
 pytestmark = pytest.mark.gui
@@ -136,7 +135,7 @@ def test_failure_is_one_sentence(panel, viewer, run, notes, monkeypatch):
         raise ZeroDivisionError("first line\nsecond line")
 
     viewer.add_image(np.zeros((20, 20)), name="zeros", contrast_limits=(0, 1))
-    monkeypatch.setattr(compute_module, "apply_recipe", fail)
+    monkeypatch.setattr(job_run, "apply_recipe", fail)
     assert run("filters.gaussian") is None
     expected = "Gaussian on 'zeros' failed: ZeroDivisionError: first line"
     assert [note.message for note in notes] == [expected]
@@ -235,9 +234,7 @@ def test_the_event_loop_runs_while_an_operation_computes(panel, viewer, gated, q
 
 
 def test_cancelled_pyramid_leaves_nothing(panel, viewer, qtbot, monkeypatch, tmp_path):
-    monkeypatch.setattr(
-        compute_module.layer_pyramids, "new_store", lambda: tmp_path / "out.ome.zarr"
-    )
+    monkeypatch.setattr(job_run.layer_pyramids, "new_store", lambda: tmp_path / "out.ome.zarr")
     fine, coarse = Gated((256, 256)), np.zeros((128, 128), np.uint8)
     fine.chunks = (64, 64)
     viewer.add_image([fine, coarse], multiscale=True, name="gated", contrast_limits=(0, 255))

@@ -25,6 +25,7 @@ from napari_tilewise._napari.layers.snapshot_cache import BLOCK, StepMemo, diges
 from napari_tilewise.axes import AxisSelection
 from napari_tilewise.engine.build import StackLayout
 from napari_tilewise.errors import Cancelled, InvalidImage
+from napari_tilewise.pipeline.apply_recipe import apply_recipe
 
 COINS = ski.data.coins()[:70, :90]
 CAT = ski.data.cat()[:40, :50]
@@ -228,7 +229,7 @@ def test_an_axis_more_than_colours(name):
     (made,) = layers(job, [outcome])
     assert made.data.ndim == 4
     again = snapshot.take(made).finest
-    (whole,) = compute.apply_recipe(
+    (whole,) = apply_recipe(
         job.recipe, CAT, layout=StackLayout(AxisSelection(job.source.names, job.spatial))
     )  # fmt: skip
     np.testing.assert_array_equal(again, whole.value)

@@ -21,7 +21,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_tilewise._napari.jobs.compute import check_space, plan_store, stored_bytes
+from napari_tilewise._napari.jobs.compute import plan_store, stored_bytes
+from napari_tilewise._napari.jobs.job_run import check_space
 from napari_tilewise._napari.jobs.running import Runner
 from napari_tilewise._napari.layers import layer_pyramids
 from napari_tilewise._napari.widgets.plain_words import plain_message
