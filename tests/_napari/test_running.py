@@ -179,7 +179,7 @@ def test_values_that_do_not_fit_are_told_before_anything_runs(panel, viewer, run
 def test_no_layer_is_told(panel, notes):
     assert not panel.apply.isEnabled()
     panel.run()
-    assert "open an image" in notes[-1].message
+    assert notes[-1].message == "Open an image to begin."
 
 
 def test_unsuitable_images_are_told(viewer, run, notes):
