@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QObject, Signal
 
 from napari_tilewise._napari.batch_panel.item_listing import LatestRunner
 from napari_tilewise._napari.batch_panel.result_stack import ResultStack, StackResults

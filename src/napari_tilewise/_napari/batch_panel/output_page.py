@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLineEdit, QSpinBox, QVBoxLayout, QWidget
 
 from napari_tilewise._napari.batch_panel.page_widgets import LabelledRows, PathEdit, choice

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QInputDialog, QMenu, QPushButton
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QObject, Signal
 
 from napari_tilewise._napari.jobs.job import as_error
 from napari_tilewise.errors import Cancelled

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from napari.utils.notifications import show_info
-from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QObject, Signal
 
 from napari_tilewise._napari.jobs.job import reporting_errors
 from napari_tilewise._napari.jobs.layer_computer import LayerComputer

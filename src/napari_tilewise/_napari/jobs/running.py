@@ -14,7 +14,7 @@ from weakref import WeakSet
 
 from napari.qt.threading import FunctionWorker, create_worker
 from napari.utils import progress
-from qtpy.QtCore import QObject, QThreadPool, QTimer, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QObject, QThreadPool, QTimer, Signal
 
 from napari_tilewise._napari.jobs.compute import compute, compute_shown
 from napari_tilewise._napari.jobs.job import as_error

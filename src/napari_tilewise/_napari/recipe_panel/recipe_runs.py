@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QObject, Signal
 
 from napari_tilewise._napari.jobs import result_layers
 from napari_tilewise._napari.jobs.compute import stored_bytes

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtCore import QModelIndex, Qt, Signal  # type: ignore[attr-defined]
+from qtpy.QtCore import QModelIndex, Qt, Signal
 
 from napari_tilewise._napari.tables.row_model import NO_PARENT, RowModel
 
