@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 from napari_tilewise._napari.forms.sliders import STEPS
 from napari_tilewise.operations import OPERATIONS
 from napari_tilewise.operations.spec.parameters import Number
+
+NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
 
 @pytest.fixture
@@ -106,6 +110,85 @@ def test_lengths_are_in_the_layer_s_units_too(viewer, panel, operation, scale, v
     assert {name: notes[name].label.text() for name in expected} == expected
     viewer.add_labels(data)
     assert {notes[name].label.text() for name in expected} == {""}, "in pixels only"
+
+
+@pytest.mark.parametrize(
+    ("operation", "units", "values", "expected"),
+    [
+        ("filters.gaussian", ("micron", "micrometer"), {"sigma": 3}, {"sigma": "= 1.5 x 0.75 µm"}),
+        ("filters.gaussian", ("s", "um"), {"sigma": 3}, {"sigma": "= 1.5 s x 0.75 µm"}),
+        ("filters.gaussian", ("pixel", "um"), {"sigma": 3}, {"sigma": "= 3 px x 0.75 µm"}),
+        ("morphology.remove_small_objects", ("s", "um"), {"max_size": 80}, {"max_size": ""}),
+        ("morphology.remove_small_objects", ("um", "nm"), {"max_size": 80},
+         {"max_size": "= 0.01 µm²"}),
+        ("morphology.erosion", ("um", "um"), {"footprint": {"shape": "disk", "radius": 3}},
+         {"footprint": "= 3.5 x 1.75 µm"}),
+        ("filters.sato", ("um", "um"), {"sigmas": (1, 2)},
+         {"sigmas": "= 0.5 x 0.25 µm, 1 x 0.5 µm"}),
+        ("measure.profile_line", ("um", "um"), {"src": (2, 4)}, {"src": "= 1 µm"}),
+        ("segmentation.expand_labels", ("um", "um"), {"distance": 4, "spacing": 1},
+         {"distance": "= 2 x 1 µm"}),
+        ("segmentation.expand_labels", ("um", "um"), {"distance": 4, "spacing": (0.5, 0.25)},
+         {"distance": "= 4 µm, 8 x 16 px"}),
+        ("segmentation.expand_labels", ("um", "um"), {"distance": 4, "spacing": 2},
+         {"distance": "= 2 px"}),
+    ],
+)  # fmt: skip
+def test_lengths_of_all_kinds_and_units(viewer, panel, operation, units, values, expected):
+    viewer.add_labels(np.zeros((20, 20), np.uint8), scale=(0.5, 0.25), units=units)
+    panel.choose(operation)
+    panel.form.set_values(values)
+    notes = panel.form.notes
+    assert {name: notes[name].label.text() for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("operation", "name"),
+    [
+        ("segmentation.expand_labels", "spacing"),
+        ("ndimage.distance_transform_edt", "sampling"),
+        ("morphology.isotropic_erosion", "spacing"),
+        ("morphology.remove_objects_by_distance", "spacing"),
+        ("measure.centroid", "spacing"),
+    ],
+)
+def test_the_size_of_a_pixel_is_offered(viewer, panel, operation, name):
+    viewer.add_labels(np.zeros((20, 20), np.uint8), scale=(0.5, 0.25), units=("um", "um"))
+    panel.choose(operation)
+    note = panel.form.notes[name]
+    assert "0.5 x 0.25 µm" in note.label.text()
+    before = panel.form.values()
+    note.label.linkActivated.emit("use")
+    after = panel.form.values()
+    assert np.asarray(after.pop(name)).tolist() == [0.5, 0.25]
+    assert before.keys() - after.keys() == {name}
+
+
+def test_twice_the_pixel_size_doubles_the_lengths_of_every_form(viewer, panel):
+    """And areas are four times as large."""
+    sizes = [(0.5, 0.125), (1, 0.25)]
+    layers = [
+        viewer.add_labels(np.zeros((20, 20), np.uint8), scale=size, units=("um", "um"))
+        for size in sizes
+    ]
+    seen = 0
+    for operation in OPERATIONS.values():
+        panel.choose(operation.name)
+        form = panel.form
+        if not form.notes:
+            continue
+        texts = []
+        for layer in layers:
+            form.fit(2, layer)
+            texts.append({name: note.label.text() for name, note in form.notes.items()})
+        for name, small in texts[0].items():
+            numbers = [[float(n) for n in NUMBER.findall(text)] for text in (small, texts[1][name])]
+            power = 2 if "²" in small else 1
+            np.testing.assert_allclose(
+                numbers[1], np.multiply(numbers[0], 2**power), rtol=1e-3, err_msg=operation.name
+            )
+            seen += bool(numbers[0])
+    assert seen > 100
 
 
 def test_every_position_is_a_valid_number(image, panel):

@@ -12,7 +12,7 @@ from napari.layers import Image
 from napari_tilewise._napari.forms.editors import editor_of
 from napari_tilewise._napari.forms.form_values import initial_value, start_value, takes_layer
 from napari_tilewise._napari.forms.intensity_lines import IntensityLines, lines_of
-from napari_tilewise._napari.forms.length_note import LengthNote
+from napari_tilewise._napari.forms.length_note import LengthNote, has_lengths
 from napari_tilewise._napari.forms.sliders import NumberSlider
 from napari_tilewise._napari.layers import intensities, snapshot
 from napari_tilewise._napari.layers.intensities import range_of
@@ -95,9 +95,9 @@ class Form:
             isinstance(spec, Number) and (spec.intensity or spec.difference) for spec in specs
         )
         self.notes = {
-            name: LengthNote(self.editors[name], spec)
-            for name in self.sliders
-            if isinstance(spec := operation.specs[name], Number) and (spec.length or spec.area)
+            name: LengthNote(editor, spec, self.editors.get(getattr(spec, "measured_by", "")))
+            for name, editor in self.editors.items()
+            if has_lengths(spec := operation.specs[name])
         }
         beside = {self.editors[name].widget: slider for name, slider in self.sliders.items()}
         self.lines = IntensityLines(lines_of(operation.specs, self.editors))

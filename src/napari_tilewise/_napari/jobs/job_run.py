@@ -16,6 +16,7 @@ from napari_tilewise._napari.jobs.job import Job, JobOutcome, LayerFrame
 from napari_tilewise._napari.layers import layer_pyramids, prefetch
 from napari_tilewise._napari.layers.layer_file import image_behind
 from napari_tilewise._napari.widgets.settings import LOCATION
+from napari_tilewise._napari.widgets.unit_text import unit_symbol
 from napari_tilewise.axes import default_axes
 from napari_tilewise.engine.build import StackLayout
 from napari_tilewise.engine.control import Control
@@ -165,7 +166,7 @@ class JobRun:
     def _symbol(self, unit: str | None) -> str | None:
         """Return the symbol of a unit as napari writes it."""
         units = self.job.source.placement.inner.units
-        symbols = {unit_name(str(own)): f"{own:~P}" for own in units}
+        symbols = {unit_name(str(own)): unit_symbol(own) for own in units}
         return None if unit is None else symbols.get(unit, unit)
 
     def _before(self) -> Result | None:

@@ -53,23 +53,25 @@ def rows(
         field.setMinimumWidth(FIELD_WIDTH)
         field.setSizePolicy(QSizePolicy.Policy.Ignored, field.sizePolicy().verticalPolicy())
         slider = beside.get(widget)
-        layout.addRow(label, _pair(slider, field, below.get(widget)) if slider else field)
+        note = below.get(widget)
+        layout.addRow(label, _pair(slider, field, note) if slider or note else field)
     return box
 
 
-def _pair(slider: QWidget, field: QWidget, note: QWidget | None) -> QWidget:
-    """Return a slider and a field side by side, with a note below them."""
+def _pair(slider: QWidget | None, field: QWidget, note: QWidget | None) -> QWidget:
+    """Return a field, with a slider beside it and a note below it if there are any."""
     pair = QWidget()
     layout = QGridLayout(pair)
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setVerticalSpacing(0)
-    layout.addWidget(slider, 0, 0)
+    if slider is not None:  # Tab goes in this order
+        layout.addWidget(slider, 0, 0)
+        layout.setColumnStretch(0, 3)
+        field.setMinimumWidth(WIDE if field.findChildren(QCheckBox) else NARROW)
     layout.addWidget(field, 0, 1)
-    layout.setColumnStretch(0, 3)
     layout.setColumnStretch(1, 2)
     if note is not None:
         layout.addWidget(note, 1, 0, 1, 2)
-    field.setMinimumWidth(WIDE if field.findChildren(QCheckBox) else NARROW)
     pair.setMinimumWidth(FIELD_WIDTH)
     return pair
 

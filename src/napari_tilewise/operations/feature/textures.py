@@ -198,7 +198,7 @@ OPERATIONS = (
         family=families.TEXTURE,
         kind=Kind.STATISTIC,
         specs={
-            "distances": Numbers(item=Number(usual=(0, 6), finite=True), least=1),
+            "distances": Numbers(item=Number(usual=(0, 6), finite=True, length=True), least=1),
             "angles": Numbers(item=Number(usual=(-4, 4), finite=True), least=1),
             "levels": Number(integer=True, minimum=1, usual=(150, 300), optional=True),
             "symmetric": Flag(),

@@ -375,7 +375,9 @@ OPERATIONS = (
         kind=Kind.CONNECTED,
         specs={
             "level": Number(optional=True, intensity=True, usual=(0, 1)),
-            "spacing": Number(per_axis=True, minimum=0, exclusive=True, usual=(0.5, 3)),
+            "spacing": Number(
+                per_axis=True, minimum=0, exclusive=True, usual=(0.5, 3), pixel_size=True
+            ),
             "gradient_direction": ChoiceSpec(choices=("descent", "ascent"), advanced=True),
             "step_size": Number(integer=True, minimum=1, usual=(1, 4)),
             "allow_degenerate": Flag(advanced=True),

@@ -198,7 +198,7 @@ def _in_units(columns: Callable[[Parameters, int], dict[str, Quantity]]) -> AsSt
 STEPS = 2**24
 """Terms that scikit-image adds up to turn raw into central moments in less than a minute."""
 ORDER = Number(integer=True, minimum=0, usual=(0, 4))
-SPACING = Number(per_axis=True, optional=True, usual=(0.5, 3), advanced=True)
+SPACING = Number(per_axis=True, optional=True, usual=(0.5, 3), advanced=True, pixel_size=True)
 CENTER = Number(per_axis=True, optional=True, usual=(0, 40))
 
 SHARED: dict[str, Any] = {"kind": Kind.STATISTIC}

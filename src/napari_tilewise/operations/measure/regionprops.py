@@ -130,7 +130,13 @@ SPECS: dict[str, Spec] = {
         samples=((_pixels,), (_rows, _pixels), (_area_and_mean,)),
     ),
     "spacing": Number(
-        minimum=0, exclusive=True, per_axis=True, optional=True, usual=(1, 3), advanced=True
+        pixel_size=True,
+        minimum=0,
+        exclusive=True,
+        per_axis=True,
+        optional=True,
+        usual=(1, 3),
+        advanced=True,
     ),
 }
 

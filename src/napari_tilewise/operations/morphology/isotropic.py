@@ -133,9 +133,15 @@ def _operation(name: str, *kinds: str) -> Operation:
         family=families.MORPHOLOGY,
         kind=Kind.NEIGHBOURHOOD,
         specs={
-            "radius": Number(minimum=0, length=True, usual=(0, 8)),
+            "radius": Number(minimum=0, length=True, measured_by="spacing", usual=(0, 8)),
             "spacing": Number(
-                minimum=0, exclusive=True, per_axis=True, optional=True, usual=(1, 3), advanced=True
+                pixel_size=True,
+                minimum=0,
+                exclusive=True,
+                per_axis=True,
+                optional=True,
+                usual=(1, 3),
+                advanced=True,
             ),
         },
         result=ResultSpec(output=Output.MASK, dtype=lambda call: np.bool_),

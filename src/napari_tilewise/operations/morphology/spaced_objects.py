@@ -137,10 +137,14 @@ OPERATIONS = (
         family=families.OBJECTS,
         kind=Kind.STATISTIC,
         specs={
-            "min_distance": Number(minimum=0, length=True, finite=False, usual=(0, 6)),
+            "min_distance": Number(
+                minimum=0, length=True, finite=False, measured_by="spacing", usual=(0, 6)
+            ),
             "priority": Array(ndim=1, optional=True, longest=12, advanced=True),
             "p_norm": Number(minimum=1, usual=(1, 3), advanced=True),
-            "spacing": Array(ndim=1, optional=True, longest=3, usual=(0.5, 3), advanced=True),
+            "spacing": Array(
+                ndim=1, optional=True, longest=3, usual=(0.5, 3), advanced=True, pixel_size=True
+            ),
         },
         result=ResultSpec(output=Output.LABELS),
         neighbourhood=Neighbourhood(halo=lambda call: 1),

@@ -292,7 +292,12 @@ OPERATIONS = (
         kind=Kind.STATISTIC,
         specs={
             "sampling": Number(
-                minimum=0, exclusive=True, per_axis=True, optional=True, usual=(0, 4)
+                pixel_size=True,
+                minimum=0,
+                exclusive=True,
+                per_axis=True,
+                optional=True,
+                usual=(0, 4),
             ),
             **RETURNS,
         },

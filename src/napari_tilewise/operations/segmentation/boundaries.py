@@ -325,8 +325,12 @@ OPERATIONS = (
         family=families.LABELS,
         kind=Kind.NEIGHBOURHOOD,
         specs={
-            "distance": Number(minimum=0, length=True, finite=False, usual=(0, 6)),
-            "spacing": Number(minimum=0, exclusive=True, per_axis=True, usual=(1, 3)),
+            "distance": Number(
+                minimum=0, length=True, finite=False, measured_by="spacing", usual=(0, 6)
+            ),
+            "spacing": Number(
+                minimum=0, exclusive=True, per_axis=True, usual=(1, 3), pixel_size=True
+            ),
         },
         result=ResultSpec(output=Output.LABELS),
         neighbourhood=Neighbourhood(halo=_expand_halo),

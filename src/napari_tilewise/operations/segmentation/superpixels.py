@@ -167,7 +167,11 @@ SEGMENTS = ResultSpec(
 )
 SEGMENTS_OF_PLANE = replace(SEGMENTS, shape=_segments_shape, channel=_segments_channel)
 SPACING = Numbers(
-    item=Number(minimum=0, exclusive=True, usual=(0, 4)), least=2, optional=True, advanced=True
+    pixel_size=True,
+    item=Number(minimum=0, exclusive=True, usual=(0, 4)),
+    least=2,
+    optional=True,
+    advanced=True,
 )
 
 SLIC = 7.0

@@ -59,6 +59,9 @@ class Spec:
     reproducible: bool = True
     """Whether scikit-image's own result is the same at every call with the same value."""
 
+    pixel_size: bool = False
+    """Whether it is the size of a pixel along each spatial axis (forms offer the layer's)."""
+
     def check(self, name: str, value: Value, ndim: int | None) -> Value:
         """Return the value, normalised; raise `InvalidParameter` when it does not fit."""
         if value is None:
@@ -106,6 +109,8 @@ class Number(Spec):
     per_axis: bool = False
     length: bool = False
     """Whether it is a length in pixels (forms show the unit, previews scale it)."""
+    measured_by: str = ""
+    """The parameter with the size of a pixel, if it is set: a length is then in its unit."""
     area: bool = False
     """Whether it counts the pixels of an area or a volume (previews scale it)."""
     intensity: bool = False
