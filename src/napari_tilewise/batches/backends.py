@@ -267,11 +267,11 @@ def _on_cluster(supply: TaskSupply, n_jobs: int) -> Iterator[ItemOutcome]:
         ) from error
     with ExitStack() as stack:
         try:
-            client = Client.current()  # type: ignore[no-untyped-call]
+            client = Client.current()
         except ValueError:
             check_main_guard(option("backend", "dask"))
             options = {"n_workers": n_jobs, "threads_per_worker": 1, "dashboard_address": ":0"}
-            client = stack.enter_context(Client(**options))  # type: ignore[no-untyped-call]
+            client = stack.enter_context(Client(**options))
         killed: list[ItemTask] = []
         cluster = _Cluster(client, supply.control)
         yield from cluster.outcomes(supply, n_jobs + n_jobs // 2, killed)
@@ -305,7 +305,7 @@ class _Cluster:
         """
         from distributed import KilledWorker, as_completed
 
-        completed = as_completed()  # type: ignore[no-untyped-call]
+        completed = as_completed()
         with ended_when_cancelled(self._control.cancel, self._forget):
             self._submit(tasks, ahead, completed)
             while self._running:

@@ -58,6 +58,6 @@ def with_common_options(command: Callable[..., None]) -> Callable[..., None]:
         for name, (annotation, default) in COMMON.items()
     ]
     parameters = [*signature.parameters.values(), *added]
-    extended.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    extended.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]  # for inspect
     extended.__annotations__ = {item.name: item.annotation for item in parameters}
     return extended

@@ -78,7 +78,7 @@ class Node:
         """Return array lengths from lengths along the spatial axes."""
         items = list(spatial)
         if self.channel_axis is not None:
-            items.insert(self.channel_axis, self.shape[self.channel_axis])  # type: ignore[index]
+            items.insert(self.channel_axis, self.shape[self.channel_axis])  # type: ignore[index]  # an image has a shape
         return tuple(items)
 
     def prepare(self) -> None:

@@ -121,7 +121,7 @@ def _from_annotation(annotation: Any, name: str, default: Value) -> Spec | None:
     if annotation in (Parameter.empty, Any):
         annotation = Any if default in (Parameter.empty, None) else type(default)
         if annotation in (tuple, list):
-            annotation = tuple[*map(type, default)]  # type: ignore[misc]
+            annotation = tuple[*map(type, default)]  # type: ignore[misc]  # of as many items as there are
     if name == "channel_axis":
         return ChannelAxis(optional=default is None)
     spec = _spec_of_type(annotation, name)

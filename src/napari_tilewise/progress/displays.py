@@ -51,6 +51,10 @@ class Display:
     def __exit__(self, *error: object) -> None:
         """Close."""
 
+    def __call__(self, event: Any) -> None:
+        """Show an event of a run, or of a batch."""
+        raise NotImplementedError
+
 
 class TickingDisplay(Display):
     """Shows a line every few seconds as long as it is open.

@@ -31,7 +31,7 @@ def listening(
     """
     if progress is True:
         with display(StderrMessages()) as listener:
-            yield listener  # type: ignore[misc]
+            yield listener
     elif progress and not callable(progress):
         raise InvalidParameterType(
             f"progress={progress!r}: expected a function of an event, or True."

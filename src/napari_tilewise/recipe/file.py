@@ -48,7 +48,7 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """Return the next value; aliases count as what they repeat."""
-        event = self.peek_event()  # type: ignore[no-untyped-call]
+        event = self.peek_event()  # type: ignore[no-untyped-call]  # a mixin of PyYAML
         anchor, start = str(getattr(event, "anchor", None) or ""), self._count
         is_alias = isinstance(event, yaml.AliasEvent)
         if is_alias and anchor in self.anchors and anchor not in self._sizes:

@@ -49,7 +49,7 @@ def public_modules() -> Iterator[str]:
         path = module_info.name.removeprefix("skimage.")
         if any(part.startswith("_") for part in path.split(".")) or path == "conftest":
             continue
-        spec = module_info.module_finder.find_spec(module_info.name)  # type: ignore[call-arg]
+        spec = module_info.module_finder.find_spec(module_info.name)  # type: ignore[call-arg]  # a finder of files
         if spec is not None and not str(spec.origin).endswith(tuple(EXTENSION_SUFFIXES)):
             yield path
 

@@ -81,7 +81,7 @@ def _setting(group: str, name: str) -> Any:
     try:
         return getattr(getattr(get_plugin_settings(PLUGIN), group), name)
     except KeyError:
-        return CONFIGURATIONS[group]["properties"][name]["default"]  # type: ignore[index]
+        return CONFIGURATIONS[group]["properties"][name]["default"]  # type: ignore[index]  # plain data
 
 
 def prepare() -> None:

@@ -85,7 +85,7 @@ def computed_at_once(operation: Operation, image: Array, params: Parameters) -> 
                     _prepare(bound, image, params, images)
                 return as_declared(bound, image, _by_function(bound, pixels, images))
         return _by_passes(bound, pixels, images) if bound.is_one_tile else None
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001 - functions may raise anything
         _raise_refusal(bound, error)
         return None  # tiles have more room, or refuse in the operation's words
 

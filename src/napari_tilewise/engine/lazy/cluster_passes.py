@@ -115,7 +115,7 @@ def fetched(future: Any) -> Any:
     # A task that depends on it: this process's client hears nothing of other clients' futures.
     copy = distributed.get_client().submit(_same, future, pure=False)
     if getattr(thread_state, "proceed", False):
-        distributed.secede()  # type: ignore[no-untyped-call]
+        distributed.secede()
     return copy.result()
 
 
@@ -224,7 +224,7 @@ class _ClusterStatistics:
         if earlier:
             return earlier[0]
         # Others ask at the same time, each with its own operation.
-        with distributed.Lock(key):  # type: ignore[no-untyped-call]
+        with distributed.Lock(key):
             earlier = _results_of(self._workers.client, key)
             return earlier[0] if earlier else self._computed(key, number)
 

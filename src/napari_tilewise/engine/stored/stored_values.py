@@ -243,7 +243,7 @@ class _Decoder:
             raise InvalidStoredValue("an array longer than its file")
         array = np.empty(shape[::-1] if is_transposed else shape, dtype)
         if nbytes:
-            self._file.readinto(array.reshape(-1).view(np.uint8))  # type: ignore[attr-defined]
+            self._file.readinto(array.reshape(-1).view(np.uint8))  # type: ignore[attr-defined]  # files have it
         self._arrays.append(array.T if is_transposed else array)
         return self._arrays[-1]
 

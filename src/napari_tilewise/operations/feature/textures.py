@@ -57,10 +57,11 @@ def _check_levels(call: Call) -> None:
 
 def _offset(distance: float, angle: float) -> tuple[int, int]:
     """Return the second pixel of a pair relative to the first, rounded half away from zero."""
-    return tuple(  # type: ignore[return-value]
-        int(np.copysign(np.floor(abs(part) + 0.5), part))
-        for part in (np.sin(angle) * distance, np.cos(angle) * distance)
-    )
+
+    def rounded(part: float) -> int:
+        return int(np.copysign(np.floor(abs(part) + 0.5), part))
+
+    return rounded(np.sin(angle) * distance), rounded(np.cos(angle) * distance)
 
 
 def _cooccurrence_halo(call: Call) -> HaloLike:

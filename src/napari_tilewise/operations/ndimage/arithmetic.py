@@ -93,7 +93,7 @@ def _with_names(function: Callable[..., Any]) -> Callable[..., Any]:
     # Scripts give NumPy's own function what has no name there by position. NumPy 2.4 tells a
     # signature, in which x and y may be left out; before it there is none.
     parameters = [Parameter(name, Parameter.POSITIONAL_ONLY) for name in ("condition", "x", "y")]
-    where.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    where.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # for inspect
     return where
 
 

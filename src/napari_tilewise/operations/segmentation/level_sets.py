@@ -243,7 +243,10 @@ def _morphological_chan_vese(call: Call) -> Plan:
     if _needs_whole_image(call):
         return (yield from whole(call))
     halo = _chan_vese_halo(call)
-    compute: Any = lambda block: _current_level(call, block)  # noqa: E731
+
+    def compute(block: Block) -> np.ndarray:
+        return _current_level(call, block)
+
     for step in range(call["num_iter"]):
         if step:
             yield Sweep(

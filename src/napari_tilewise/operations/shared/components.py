@@ -153,9 +153,9 @@ class _Tile:
         self.count = pieces.count
         self.measures = dict(pieces.measures or {})
         self.first = _first_pixels(pieces, block)
-        has_values = pieces.values is not None and pieces.count
+        values = pieces.values if pieces.count else None
         self.labels = pieces.faces() if pieces.count else {}
-        self.values = _faces(pieces.values) if has_values else None  # type: ignore[arg-type]
+        self.values = None if values is None else _faces(values)
 
     @property
     def nbytes(self) -> int:

@@ -56,7 +56,7 @@ class Padding:
         self._value = value
         constant: dict[str, Any] = {"constant_values": OUTSIDE} if mode == "constant" else {}
         self._pixel = [
-            np.pad(np.arange(n), w, mode=mode, **constant)  # type: ignore[call-overload]
+            np.pad(np.arange(n), w, mode=mode, **constant)  # type: ignore[call-overload]  # any mode
             for n, w in zip(shape, window, strict=True)
         ]
 

@@ -48,7 +48,7 @@ class BoundParameters(dict[str, Any]):
         self.operation = operation
         self.explicit = frozenset(explicit)
 
-    def __or__(self, values: Parameters) -> BoundParameters:  # type: ignore[override]
+    def __or__(self, values: Parameters) -> BoundParameters:  # type: ignore[override]  # of names only
         """Return these parameters with other values in place of some."""
         return BoundParameters(self.operation, {**self, **values}, self.explicit | values.keys())
 

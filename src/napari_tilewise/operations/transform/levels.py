@@ -42,7 +42,8 @@ Limits = tuple[np.ndarray, np.ndarray]
 def factor_of(call: Call) -> float:
     """Return the factor between the sizes of consecutive levels."""
     name = "upscale" if "upscale" in call.params else "downscale"
-    return call[name]  # type: ignore[no-any-return]
+    factor: float = call[name]
+    return factor
 
 
 def reduced(call: Call, shape: Sequence[int]) -> tuple[int, ...]:

@@ -80,8 +80,11 @@ def view_of_map(call: Call, inverse_map: Any, keywords: Parameters | None = None
             return [np.asarray(axis[tile], float) for axis in array]
 
         return MappedRegion(shape, coordinates, order, mode, cval)
-    function: PointMap = lambda points: inverse_map(points, **(keywords or {}))  # noqa: E731
-    return MappedRegion(shape, _map_coordinates(function, result), order, mode, cval)
+
+    def mapped(points: np.ndarray) -> Any:
+        return inverse_map(points, **(keywords or {}))
+
+    return MappedRegion(shape, _map_coordinates(mapped, result), order, mode, cval)
 
 
 def warp_view(call: Call) -> View:

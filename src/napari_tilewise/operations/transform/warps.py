@@ -236,7 +236,7 @@ def _spelled_out(function: AnyFunction) -> AnyFunction:
     ]
     update_wrapper(warp_polar, function)
     warp_polar.__doc__ = _full_docstring(function)
-    warp_polar.__signature__ = Signature([*named_parameters, *keyword_parameters])  # type: ignore[attr-defined]
+    warp_polar.__signature__ = Signature([*named_parameters, *keyword_parameters])  # type: ignore[attr-defined]  # for inspect
     return warp_polar
 
 
