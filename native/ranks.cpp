@@ -317,8 +317,10 @@ void slide(Padded<P>& image, T* to, const Volume& volume, const Box& box,
                 const P* old = line + x;
                 const P* next = line + x + 1;
                 for (std::size_t k = 0; k < edges; ++k) {
-                    histogram.add<jumps>(old[leaving[k]], -1);
-                    histogram.add<jumps>(next[entering[k]], 1);
+                    P out = old[leaving[k]], in = next[entering[k]];
+                    if (out == in) continue;
+                    histogram.add<jumps>(out, -1);
+                    histogram.add<jumps>(in, 1);
                 }
             }
             const P* end = line + volume.nx - 1;

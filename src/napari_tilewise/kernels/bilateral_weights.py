@@ -1,4 +1,4 @@
-"""The bilateral filter of grey images in floating point."""
+"""The bilateral filter of grey images in floating point, and of constant ones, which stay."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from napari_tilewise.kernels.arrays import contiguous, type_code
+from napari_tilewise.kernels.arrays import contiguous, integers, type_code
+from napari_tilewise.kernels.counted_levels import is_constant
 from napari_tilewise.kernels.footprint_windows import is_moderate
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import call, rounds_alike
+from napari_tilewise.kernels.threads import in_bands
 
 _FLOATS = (np.dtype("f4"), np.dtype("f8"))
 _MOST = {np.dtype("f4"): 1e3, np.dtype("f8"): 1e10}
@@ -29,8 +31,10 @@ def _exact(
     *,
     channel_axis: int | None = None,
 ) -> bool:
+    if channel_axis is not None or image.ndim != 2 or min(image.shape, default=0) < 2:
+        return False
     size = _size(win_size, sigma_spatial)
-    return channel_axis is None and is_bilateral(image, size, bins, mode, cval)
+    return is_constant(image) or is_bilateral(image, size, bins, mode, cval)
 
 
 def is_bilateral(image: np.ndarray, size: int, bins: int, mode: str, cval: float) -> bool:
@@ -84,9 +88,9 @@ def denoise_bilateral(
     image, win_size, sigma_color, sigma_spatial, bins, mode, cval, channel_axis
         As in `skimage.restoration.denoise_bilateral`.
     """
-    lowest, highest = image.min(), image.max()
-    if lowest == highest:
+    if is_constant(image):
         return image
+    lowest, highest = image.min(), image.max()
     image = contiguous(image)
     size = _size(win_size, sigma_spatial)
     levels = np.linspace(0, highest, bins, endpoint=False)
@@ -127,23 +131,15 @@ def bilateral_filtered(
         `mode` and `cval` of `skimage.restoration.denoise_bilateral`.
     """
     image, (colours, places), (mode, cval) = contiguous(image), weights, border
-    bins = len(colours)
-    result = np.empty_like(image)
+    result, bins = np.empty_like(image), len(colours)
     # The function's window has one row and column more in its table, which it reads by its size.
-    call(
-        "bilateral",
-        image,
-        result,
-        type_code(image.dtype),
-        *image.shape,
-        size,
-        contiguous(colours),
-        bins,
-        contiguous(places.ravel()),
-        bins / 1 / float(highest),
-        _MODES[mode],
-        float(cval),
-    )
+    tables = size, contiguous(colours), bins, contiguous(places.ravel()), bins / 1 / float(highest)
+    form = type_code(image.dtype), *image.shape
+
+    def band(*rows: int) -> None:
+        call("bilateral", image, result, *form, *tables, _MODES[mode], float(cval), integers(rows))
+
+    in_bands(band, len(image), image.size)
     return result
 
 

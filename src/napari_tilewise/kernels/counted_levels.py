@@ -45,6 +45,18 @@ def _ends(pixels: np.ndarray) -> tuple[Any, Any]:
     return np.min([low for low, _ in parts]), np.max([high for _, high in parts])
 
 
+def is_constant(image: np.ndarray) -> bool:
+    """Return whether all pixels of an image are equal, and finite.
+
+    Parameters
+    ----------
+    image
+        Of numbers or booleans, not empty.
+    """
+    pixels = contiguous(image).ravel()
+    return bool(np.isfinite(pixels[0])) and _is_constant(pixels)
+
+
 def _is_constant(pixels: np.ndarray) -> bool:
     """Return whether all pixels of a flat image are equal."""
     if pixels[0] != pixels[-1] or pixels[0] != pixels[len(pixels) // 2]:
@@ -74,7 +86,8 @@ def _is_counted(image: np.ndarray, nbins: Any) -> bool:
         return True
     if image.dtype == np.bool_ or image.dtype in _FLOATS:
         # The range of what is moderate is a number too.
-        return type(nbins) is int and 0 < nbins <= _MOST_LEVELS and is_moderate(image)
+        is_known = type(nbins) is int and 0 < nbins <= _MOST_LEVELS
+        return is_known and (is_constant(image) or is_moderate(image))
     if image.dtype.kind not in "ui":
         return False
     pixels = contiguous(image).ravel()

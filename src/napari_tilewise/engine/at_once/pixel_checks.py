@@ -37,15 +37,15 @@ def pays(bound: BoundCall, pixels: Array, images: Parameters) -> bool:
         The further images by parameter name, the same; None where there is none.
     """
     several = (pixels, *images.values())
-    if bound.is_counted and not all(map(_has_few_levels, several)):
-        return False
     operation = bound.call.operation
     if bound.is_small:
+        if bound.is_counted and not all(map(_has_few_levels, several)):
+            return False
         if bound.is_finite and not all(map(_has_numbers, several)):
             return False
         suits = operation.cost.at_once.suits
         return (suits is None or suits(pixels)) and _fits(operation.cost, pixels)
-    # A kernel says itself whether it knows NaN and infinity.
+    # A kernel says itself whether it knows NaN and infinity, and how many levels it counts.
     if not bound.has_kernel or not accepts(bound.path, pixels, **bound.call.keywords, **images):
         return False
     return _fits(operation.cost, pixels, operation.cost.at_once.copies)

@@ -95,6 +95,10 @@ def _check(call: Call) -> None:
         )
 
 
+SMALL_WHOLE = 2**18
+"""Pixels up to which the function gets an image whole."""
+
+
 def _image(data: np.ndarray, call: Call) -> np.ndarray:
     """Return the pixels as floats with dark ridges, as these functions convert them."""
     image = data.astype(as_float(call), copy=False)
@@ -211,6 +215,7 @@ def _ridges(
     ndim: tuple[int, int] = (1, 8),
     adapter: Adapter = DIRECT,
 ) -> Operation:
+    has_kernel = f"skimage.filters.{name}" in adapter.kernels
     return Operation(
         name=f"filters.{name}",
         family=families.RIDGES,
@@ -226,7 +231,10 @@ def _ridges(
         result=ResultSpec(dtype=as_float),
         plan_of=plan_of,
         limits=Limits(ndim=ndim, check=_check),
-        cost=Cost(memory=32.0, at_once=AtOnce(kernel=2**24)),
+        # Of what a kernel refuses, such as NaN, tiles have wide halos and scales that run twice.
+        cost=Cost(
+            memory=32.0, at_once=AtOnce(kernel=2**24, function=SMALL_WHOLE if has_kernel else 0)
+        ),
         adapter=adapter,
     )
 

@@ -24,6 +24,7 @@ from napari_tilewise.operations.spec.declared_function import Constraint
 from napari_tilewise.operations.spec.deprecated_parameters import without
 from napari_tilewise.operations.spec.keyword_specs import Flags
 from napari_tilewise.operations.spec.operation import (
+    IN_BANDS,
     Accuracy,
     Adapter,
     AtOnce,
@@ -338,7 +339,7 @@ OPERATIONS = (
             "channel_axis": CHANNEL,
         },
         neighbourhood=Neighbourhood(halo=_bilateral_halo, border="mode"),
-        cost=Cost(largest_region=_largest_table, memory=6.0),
+        cost=Cost(largest_region=_largest_table, memory=6.0, at_once=IN_BANDS),
         result=ResultSpec(dtype=as_float, dtype_varies=True),
         plan_of=_bilateral,
         adapter=Adapter(wrap=_with_single_axes, kernels=("skimage.restoration.denoise_bilateral",)),
