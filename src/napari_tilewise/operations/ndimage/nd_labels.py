@@ -34,7 +34,6 @@ from napari_tilewise.operations.shared.components import (
 from napari_tilewise.operations.shared.whole import gather_whole, handed_out
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
-    PER_PIXEL,
     Adapter,
     AtOnce,
     Block,
@@ -178,18 +177,27 @@ def _usual(params: Parameters, image: np.ndarray, solution: int) -> Parameters:
 # -- boxes -----------------------------------------------------------------------------------------
 
 
+JOINED = 3
+"""How often boxes are in memory while they are joined."""
+
+
+def _row_bytes(ndim: int) -> int:
+    """Return the bytes of a label and its box."""
+    return 8 * (1 + 2 * ndim)
+
+
 class _Boxes:
     """The boxes of labels seen so far: those of the tiles are joined when they are many."""
 
     def __init__(self, ids: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
         self._parts = [(ids, low, high)]
         self._rows = self._settled = len(ids)
-        self._row_bytes: int = 8 * (1 + 2 * low.shape[1])
+        self._row_bytes = _row_bytes(low.shape[1])
 
     @property
     def nbytes(self) -> int:
         """What joining takes at its peak."""
-        return 3 * self._rows * self._row_bytes
+        return JOINED * self._rows * self._row_bytes
 
     def add(self, other: _Boxes) -> _Boxes:
         """Take in another tile's boxes, and return this object."""
@@ -295,6 +303,10 @@ OPERATIONS = (
         result=ResultSpec(output=Output.VALUES, shape=lambda call: None),
         plan_of=_find_objects,
         limits=Limits(dtypes="ui"),
-        cost=Cost(numbers=PER_PIXEL, memory=8.0, at_once=AtOnce(function=2**16, counted=True)),
+        cost=Cost(
+            numbers=lambda call: JOINED * _row_bytes(call.ndim),
+            memory=8.0,
+            at_once=AtOnce(function=2**16, counted=True),
+        ),
     ),
 )
