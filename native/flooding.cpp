@@ -183,6 +183,8 @@ class Heap {
   public:
     explicit Heap(int bits = 0) : bits_(bits) {}
     bool empty() const { return entries_.empty(); }
+    // What leaves next, unless something is pushed before it.
+    const E& first() const { return entries_[0]; }
     void push(const E& entry) {
         entries_.push_back(entry);
         std::size_t child = entries_.size() - 1;
@@ -232,6 +234,8 @@ void flood_by_heap(Basin& basin, int bits, Make make, Split split) {
     u32 age = 1;
     while (!heap.empty()) {
         Cell popped = split(heap.pop());  // its level, and the pixel
+        if (!heap.empty())
+            for (i64 row : steps.rows) __builtin_prefetch(cells + (split(heap.first()).marker + row));
         u32 marker = cells[popped.marker].marker;
         for (i64 k = 0; k < steps.count; ++k) {
             u32 next = static_cast<u32>(popped.marker + steps.all[k]);

@@ -66,6 +66,8 @@ class StoredHeap {
     StoredHeap(void* entries, i64* state)
         : entries_(static_cast<E*>(entries)), size_(state[heap_size]), capacity_(state[heap_capacity]) {}
     bool empty() const { return size_ == 0; }
+    // What leaves next, unless something is pushed before it.
+    const E& first() const { return entries_[0]; }
     i64 size() const { return size_; }
     bool has_room(i64 count) const { return capacity_ - size_ >= count; }
     void push(const E& entry) {
@@ -119,6 +121,12 @@ void push_markers(const S* image, const u8* places, void* entries, i64* state, i
     state[heap_size] = heap.size();
 }
 
+// Have memory load what is around a pixel, while another one is flooded.
+template <class T>
+void load_around(const T* pixels, i64 pixel, const i64* steps, i64 count) {
+    for (i64 k = 0; k < count; ++k) __builtin_prefetch(pixels + pixel + steps[k]);
+}
+
 template <class E, class S>
 void flood(const S* image, u8* places, void* entries, i64* state, const i64* steps, i64 count,
            i64 pops) {
@@ -128,6 +136,11 @@ void flood(const S* image, u8* places, void* entries, i64* state, const i64* ste
     i64 before = pops;
     for (; pops > 0 && !heap.empty() && heap.has_room(count); --pops) {
         E entry = heap.pop();
+        if (!heap.empty()) {
+            i64 next = static_cast<i64>(heap.first().pixel);
+            load_around(places, next, steps, count);
+            load_around(image, next, steps, count);
+        }
         for (i64 k = 0; k < count; ++k) {
             i64 next = static_cast<i64>(entry.pixel) + steps[k];
             if (places[next] != dry) continue;
@@ -237,6 +250,13 @@ void trace(const S* image, u8* places, L* labels, void* entries, i64* state, con
     i64 before = pops;
     for (; pops > 0 && !heap.empty() && heap.has_room(manner.count); --pops) {
         TracedEntry entry = heap.pop();
+        if (!heap.empty()) {
+            i64 next = static_cast<i64>(heap.first().pixel);
+            load_around(places, next, manner.steps, manner.count);
+            load_around(labels, next, manner.steps, manner.count);
+            load_around(image, next, manner.steps, manner.count);
+            __builtin_prefetch(labels + heap.first().source);
+        }
         i64 pixel = static_cast<i64>(entry.pixel);
         L own = labels[entry.source];
         if (manner.labels_late()) {

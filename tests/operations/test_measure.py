@@ -12,7 +12,7 @@ from scipy import ndimage as ndi
 from skimage import measure
 
 import napari_tilewise as tw
-from napari_tilewise.errors import InvalidImage
+from napari_tilewise.errors import InvalidImage, OperationFailed
 from napari_tilewise.operations.measure import marching, profile
 from napari_tilewise.operations.shared import global_numbers, selected_sums
 
@@ -174,6 +174,35 @@ def test_tables_split_columns_by_the_first_region() -> None:
         np.testing.assert_array_equal(found[name], expected[name])
     for one, other in zip(found["rows"], expected["rows"], strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64"])
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_the_table_of_no_objects(dtype: str, channels: tuple[int, ...]) -> None:
+    labels = np.zeros((40, 50), dtype)
+    params: dict[str, Any] = {
+        "intensity_image": np.zeros((*labels.shape, *channels), np.uint16),
+        "properties": ("label", "bbox", "area", "centroid", "intensity_mean", "moments_hu"),
+    }
+    expected = measure.regionprops_table(labels, **params)
+    for tiles in ("auto", 13):
+        found = tw.apply("measure.regionprops_table", labels, tiles=tiles, **params)
+        assert list(found) == list(expected)
+        for name, column in expected.items():
+            np.testing.assert_array_equal(found[name], column, strict=True)
+
+
+def test_what_a_property_of_no_objects_raises_is_an_error_of_the_operation() -> None:
+    def fails(image: np.ndarray) -> float:
+        raise ZeroDivisionError("no pixels")
+
+    with pytest.raises(OperationFailed, match="no pixels"):
+        tw.apply(
+            "measure.regionprops_table",
+            np.zeros((20, 30), int),
+            extra_properties=(fails,),
+            tiles=13,
+        )
 
 
 def test_the_planes_of_a_stack_each_have_their_own_number_of_labels() -> None:

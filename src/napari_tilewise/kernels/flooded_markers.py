@@ -31,6 +31,9 @@ _INTEGERS = tuple(np.dtype(name) for name in ("i1", "i2", "i4", "i8", "u1", "u2"
 _IMAGES = (*_INTEGERS, np.dtype("f4"), np.dtype("f8"), np.dtype(bool))
 _FIRST_ROOM = 2**14
 """Entries that a queue has room for at first."""
+_MOST_MEASURED = 2**18
+"""Pixels of an image that is flooded with distances: each neighbour may put a pixel into the queue,
+which may take more memory than anything else."""
 _MOST_POPS = 2**62
 """How many of them may leave it before it is full."""
 
@@ -60,13 +63,14 @@ def _exact(
 
 
 def _measures_in_order(image: np.ndarray, compactness: float) -> bool:
-    """Return whether distances, if any, are those in the image.
+    """Return whether distances, if any, are those in the image, and take little memory.
 
     The function confuses the axes of an image that lies in another order in memory.
     """
     return compactness == 0 or (
         type(compactness) in (int, float)
         and 0 < compactness < np.inf
+        and image.size <= _MOST_MEASURED
         and (image.ndim == 1 or image.flags.c_contiguous)
     )
 
@@ -176,7 +180,7 @@ def _flood_by_queue(arrays: dict[str, np.ndarray], steps: np.ndarray, compactnes
     if arrays["image"].dtype not in GREY:
         arrays["image"] = arrays["image"].astype(np.float64)
     image, labels = arrays["image"], arrays["labels"]
-    arrays["places"] = np.where(arrays.pop("inside"), labels != 0, OUTSIDE).astype(np.uint8)
+    arrays["places"] = np.where(arrays.pop("inside"), labels != 0, np.uint8(OUTSIDE))
     state = arrays["state"] = np.zeros(STATE, np.int64)
     entry = entry_dtype(flood, image.dtype, image.size, has_nan=True)
     arrays["heap"] = np.empty(_FIRST_ROOM, entry)

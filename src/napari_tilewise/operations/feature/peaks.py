@@ -182,6 +182,7 @@ def _reduce_candidates(call: Call, threshold: Any, rules: Sequence[Rule]) -> Red
         Candidates.extend,
         halo=_halo(call),
         finish=partial(finished, rules=rules),
+        only_reads=True,
         description="local maxima",
         form="places",
     )

@@ -132,7 +132,14 @@ def reduce_region_sums(intensity: bool = False) -> Reduce:
     def of(block: Block) -> ObjectParts:
         return _tile_sums(block, intensity)
 
-    return Reduce(of, ObjectParts.extend, finish=_whole_sums, description="sums", form="rows")
+    return Reduce(
+        of,
+        ObjectParts.extend,
+        finish=_whole_sums,
+        only_reads=True,
+        description="sums",
+        form="rows",
+    )
 
 
 class ObjectParts(SortedRows):
@@ -148,6 +155,8 @@ class ObjectParts(SortedRows):
 def _tile_sums(block: Block, has_intensity: bool) -> ObjectParts:
     """Return the labels in a tile, and a row of sums for each."""
     labels, ordinals, least = _ordinals(block.data[block.core])
+    if not len(labels):
+        return _no_sums(labels, ordinals.ndim, has_intensity)
     intensity = None
     if has_intensity:
         intensity = block.images["intensity_image"][block.core]
@@ -166,6 +175,12 @@ def _tile_sums(block: Block, has_intensity: bool) -> ObjectParts:
     return ObjectParts(*columns)
 
 
+def _no_sums(labels: np.ndarray, ndim: int, has_intensity: bool) -> ObjectParts:
+    """Return the columns of a tile without objects."""
+    shapes = [(ndim, 2), (), (ndim,), *([(3,)] if has_intensity else [])]
+    return ObjectParts(labels, *(np.zeros((0, *shape), np.int64) for shape in shapes))
+
+
 def _ordinals(tile: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     """Return labels that include all of a tile's, the tile with their numbers, and the first's.
 
@@ -173,7 +188,7 @@ def _ordinals(tile: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     """
     high = tile.max()
     if high <= 0:
-        return tile.ravel()[:0], np.zeros(tile.shape, np.int64), 1
+        return np.zeros(0, tile.dtype), tile, 1
     if int(high) > LARGEST_ID:
         raise InvalidImage(
             f"The label id {int(high)} is larger than scikit-image can measure: expected ids up to "

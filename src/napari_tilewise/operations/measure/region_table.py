@@ -70,7 +70,14 @@ def table_plan(call: Call) -> Plan:
     has_intensity = sums_intensity(call)
     sums: RegionSums = yield reduce_region_sums(has_intensity)
     if len(sums.labels) == 0:
-        return Value((yield _empty_table(call)))
+        if not call["extra_properties"]:
+            return Value(_empty_table(call))
+        # What a user's function raises is an error of the operation, so that a pass calls it.
+        one_pixel = [(slice(0, 1),) * call.ndim]
+        reduce = Reduce(
+            lambda block: _empty_table(call), _first, regions=one_pixel, description="columns"
+        )
+        return Value((yield reduce))
     columns = _columns_of_sums(call, sums, names, has_intensity)
     computed = [name for name in names if name not in columns]
     if computed:
@@ -246,19 +253,13 @@ def _first(table: dict[str, np.ndarray], _: dict[str, np.ndarray]) -> dict[str, 
     return table
 
 
-def _empty_table(call: Call) -> Reduce:
-    """Return the reduction (of one pixel) to a table without rows."""
-
-    def empty_columns(block: Block) -> dict[str, np.ndarray]:
-        shape = (3,) * call.ndim
-        intensity = block.images.get("intensity_image")
-        if intensity is not None:
-            intensity = np.zeros((*shape, *intensity.shape[call.ndim :]), intensity.dtype)
-        table: dict[str, np.ndarray] = regionprops_table(
-            np.zeros(shape, int), intensity_image=intensity, **call.keywords
-        )
-        return table
-
-    return Reduce(
-        empty_columns, _first, regions=[(slice(0, 1),) * call.ndim], description="columns"
+def _empty_table(call: Call) -> dict[str, np.ndarray]:
+    """Return the table without rows."""
+    shape, intensity = (3,) * call.ndim, call.params.get("intensity_image")
+    if intensity is not None:
+        channels = intensity.shape[call.ndim :]
+        intensity = np.zeros((*shape, *channels), call.image_dtype("intensity_image"))
+    table: dict[str, np.ndarray] = regionprops_table(
+        np.zeros(shape, int), intensity_image=intensity, **call.keywords
     )
+    return table
