@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ from napari_tilewise.io.readers.locations import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 FORMATS = (
@@ -137,12 +139,32 @@ def _from_location(location: str, series: int | None, *, decodes: bool = True) -
     parts = split_location(location)
     path, number = parts.path, parts.series if series is None else series
     check_kind(path, location)
-    try:
+    with _refusals(path, location):
         if path.is_dir():
             check_series(number or 0, 1, location)
             return _from_folder(path, location)
         with path.open("rb") as file:
             start = file.read(8)
+    name = location if parts.series is None else location[: location.rindex("[")]
+    image = _from_file(parts, name, start, number or 0, decodes=decodes)
+    count = sum(entry.is_main for entry in image.all_series)
+    if number is not None and image.all_series:
+        return replace(image, name=f"{name}[{number}]")
+    if count > 1:
+        warnings.warn(
+            f"{location!r} holds {count} images: the first is taken. {f'{location}[1]'!r} is the "
+            "second; a batch takes each of them.",
+            SourceWarning,
+            stacklevel=4,
+        )
+    return image
+
+
+@contextmanager
+def _refusals(path: Path, location: str) -> Iterator[None]:
+    """Raise what the system says of a location in the words of this package."""
+    try:
+        yield
     except (FileNotFoundError, NotADirectoryError):
         raise SourceNotFound(
             f"There is nothing at {location!r} (looked in {str(path.parent.absolute())!r}); "
@@ -160,19 +182,6 @@ def _from_location(location: str, series: int | None, *, decodes: bool = True) -
             f"{location!r} cannot be opened ({exc.strerror}); expected a file or a folder that "
             "this system can open."
         ) from exc
-    name = location if parts.series is None else location[: location.rindex("[")]
-    image = _from_file(parts, name, start, number or 0, decodes=decodes)
-    count = sum(entry.is_main for entry in image.all_series)
-    if number is not None and image.all_series:
-        return replace(image, name=f"{name}[{number}]")
-    if count > 1:
-        warnings.warn(
-            f"{location!r} holds {count} images: the first is taken. {f'{location}[1]'!r} is the "
-            "second; a batch takes each of them.",
-            SourceWarning,
-            stacklevel=4,
-        )
-    return image
 
 
 def _from_folder(path: Path, name: str) -> Image:

@@ -89,22 +89,33 @@ def check_end(tiff: tifffile.TiffFile, name: str) -> None:
     name
         The source, as the user named it.
     """
-    size, file = tiff.filehandle.size, tiff.filehandle
-    form, pages = tiff.tiff, tiff.pages
-    if not len(pages):
-        file.seek(form.offsetsize if form.is_bigtiff else 4)
-        start = int.from_bytes(file.read(form.offsetsize), _order(tiff))
-        if start >= size > form.offsetsize * 2:
-            raise SourceUnreadable(
-                f"{name!r} holds none of its pages and ends at {size} bytes, before its first "
-                f"one, which would begin at {start}: expected the whole file. Copy it again from "
-                "its original."
-            )
+    if not len(tiff.pages):
+        _refuse_empty(tiff, name)
+    _check_next_page(tiff, name)
+    _check_smaller_levels(tiff, name)
+    _check_description(tiff, name)
+
+
+def _refuse_empty(tiff: tifffile.TiffFile, name: str) -> None:
+    """Raise `SourceUnreadable` for a file without pages, or one cut off before its first."""
+    size, file, form = tiff.filehandle.size, tiff.filehandle, tiff.tiff
+    file.seek(form.offsetsize if form.is_bigtiff else 4)
+    start = int.from_bytes(file.read(form.offsetsize), _order(tiff))
+    if start >= size > form.offsetsize * 2:
         raise SourceUnreadable(
-            f"{name!r} holds no page: expected a TIFF with an image. Copy it again from its "
-            "original."
+            f"{name!r} holds none of its pages and ends at {size} bytes, before its first "
+            f"one, which would begin at {start}: expected the whole file. Copy it again from "
+            "its original."
         )
-    last = pages[len(pages) - 1]
+    raise SourceUnreadable(
+        f"{name!r} holds no page: expected a TIFF with an image. Copy it again from its original."
+    )
+
+
+def _check_next_page(tiff: tifffile.TiffFile, name: str) -> None:
+    """Refuse a file that ends before a page that its last one names."""
+    size, file, form = tiff.filehandle.size, tiff.filehandle, tiff.tiff
+    last = tiff.pages[len(tiff.pages) - 1]
     file.seek(last.offset)
     count = int.from_bytes(file.read(form.tagnosize), _order(tiff))
     file.seek(last.offset + form.tagnosize + count * form.tagsize)
@@ -117,22 +128,31 @@ def check_end(tiff: tifffile.TiffFile, name: str) -> None:
             f"next page, which would begin at {following}: expected the whole file. Copy it again "
             "from its original."
         )
-    for page in (tiff.pages.first, last):
+
+
+def _check_smaller_levels(tiff: tifffile.TiffFile, name: str) -> None:
+    """Refuse a file that ends before a level of its pyramid."""
+    size = tiff.filehandle.size
+    for page in (tiff.pages.first, tiff.pages[len(tiff.pages) - 1]):
         if max(page.subifds or (0,)) >= size:
             raise SourceUnreadable(
                 f"{name!r} ends at {size} bytes, before the smaller levels of its pyramid, of "
                 f"which one would begin at {max(page.subifds or ())}: expected the whole file. "
                 "Copy it again from its original."
             )
-    first = tiff.pages.first
+
+
+def _check_description(tiff: tifffile.TiffFile, name: str) -> None:
+    """Refuse a file that ends before what its first page says of it."""
+    size, file, first = tiff.filehandle.size, tiff.filehandle, tiff.pages.first
     file.seek(first.offset)
-    number = int.from_bytes(file.read(form.tagnosize), _order(tiff))
+    number = int.from_bytes(file.read(tiff.tiff.tagnosize), _order(tiff))
     if number != len(first.tags) and _has_tag_behind(tiff, number, size):
         _refuse_short(tiff, name, size)
+        pages = plural(len(tiff.pages), "page")
         raise SourceUnreadable(
-            f"{name!r} holds {planes_in_file(tiff, 1)} of {plural(len(pages), 'page')} whole and "
-            f"ends at {size} bytes, before its own description: expected the whole file. Copy it "
-            "again from its original."
+            f"{name!r} holds {planes_in_file(tiff, 1)} of {pages} whole and ends at {size} bytes, "
+            "before its own description: expected the whole file. Copy it again from its original."
         )
 
 
