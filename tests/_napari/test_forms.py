@@ -18,7 +18,7 @@ from napari_tilewise._napari.forms.form_values import takes_layer
 from napari_tilewise._napari.widgets import wording
 from napari_tilewise._napari.widgets.panel_base import WIDTH
 from napari_tilewise._napari.widgets.plain_words import PYTHON, plain_sentences
-from napari_tilewise.errors import InvalidParameter
+from napari_tilewise.errors import InvalidParameter, InvalidParameterType
 from napari_tilewise.operations.spec.keyword_specs import Keywords
 from napari_tilewise.operations.spec.parameters import (
     AlignedImage,
@@ -59,6 +59,19 @@ def texts_of(op, form):
         for box in (editor.widget, *getattr(editor.widget, "_list", [])):
             if isinstance(box, ComboBox):
                 yield from (box.native.itemText(index) for index in range(box.native.count()))
+
+
+@pytest.mark.parametrize("key", ["filters.gaussian", "ndimage.gaussian_filter"])
+def test_a_decimal_comma_is_not_taken_for_two_numbers(key):
+    form = Form(OPERATIONS[key], no_layers, lambda: None)
+    box = form.editors["sigma"].widget
+    box.value = "2,5"
+    with pytest.raises(InvalidParameterType, match=r"write '2.5', or '2, 5' with a space"):
+        form.values()
+    box.value = "2, 5"
+    assert form.values()["sigma"] == (2, 5)
+    box.value = "1,2,3"
+    assert form.values()["sigma"] == (1, 2, 3)
 
 
 OWN_NAME = re.compile(r"^<qt><b>.*?</b><br>")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ast import literal_eval
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -57,16 +58,18 @@ def number_editor(spec: Number, parameter: Parameter, layers: LayersOf) -> Edito
     default = parameter.default
     whole = default is None or parameter.required or isinstance(default, int)
     if spec.per_axis or not spec.integer or not whole:
-        return _number_text(parameter)
+        return _number_text(parameter, is_whole=spec.integer)
     low, high = max(spec.minimum, -LIMIT), min(spec.maximum, LIMIT)
     box = SpinBox(min=int(low), max=int(high), step=2 if spec.odd else 1)
     return Editor(box, lambda: box.value, lambda value: set_value(box, value))
 
 
-def _number_text(parameter: Parameter) -> Editor:
+def _number_text(parameter: Parameter, *, is_whole: bool) -> Editor:
     box = LineEdit()
 
     def read() -> Value:
+        if not is_whole:
+            _check_comma(parameter, box.value)
         numbers = _numbers(parameter, box.value)
         return numbers[0] if len(numbers) == 1 else numbers
 
@@ -76,11 +79,13 @@ def _number_text(parameter: Parameter) -> Editor:
 def numbers_editor(spec: Numbers, parameter: Parameter, layers: LayersOf) -> Editor:
     """Return an editor of several numbers as text."""
     box = LineEdit()
-    return Editor(
-        box,
-        lambda: _numbers(parameter, box.value),
-        lambda value: set_value(box, as_text(value)),
-    )
+
+    def read() -> Value:
+        if spec.least == 1 and not spec.item.integer:
+            _check_comma(parameter, box.value)
+        return _numbers(parameter, box.value)
+
+    return Editor(box, read, lambda value: set_value(box, as_text(value)))
 
 
 def lengths_editor(spec: Lengths, parameter: Parameter, layers: LayersOf) -> Editor:
@@ -172,6 +177,16 @@ def as_text(value: object) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ", ".join(map(str, value))
     return str(value)
+
+
+def _check_comma(parameter: Parameter, text: str) -> None:
+    """Refuse a text that is one number to some people, and two numbers to others."""
+    if re.fullmatch(r"\s*-?\d+,\d+\s*", text):
+        one, two = text.strip().replace(",", "."), text.strip().replace(",", ", ")
+        raise InvalidParameterType(
+            f"{parameter.name}: {text!r} may be one number or two: write '{one}', or '{two}' with "
+            "a space."
+        )
 
 
 def _numbers(parameter: Parameter, text: str) -> tuple[float, ...]:

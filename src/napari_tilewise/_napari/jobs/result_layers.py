@@ -219,6 +219,8 @@ def _as_text(value: object, location: str) -> str:
     if isinstance(value, list | tuple):  # one per plane, perhaps of several lengths
         return f"{len(value)} item{'s' * (len(value) != 1)}, {location}"
     if isinstance(value, np.ndarray) and value.ndim > 0:
+        if value.size <= 12 and value.ndim == 1 and value.dtype.kind in "iuf":
+            return ", ".join(f"{number:.6g}" for number in value.tolist())
         if value.size <= 12:
             return np.array2string(value, precision=6, separator=", ").replace("\n", "")
         return f"{value.dtype} numbers of shape {value.shape}, {location}"
