@@ -264,7 +264,7 @@ def test_blobs_have_their_size() -> None:
     spot = np.exp(-((columns[:, None] - 30) ** 2 + (columns - 50) ** 2) / (2 * 6**2))
     for name, factor in (("feature.blob_log", np.sqrt(2)), ("feature.blob_doh", 1)):
         blobs = tw.apply(name, Image(spot), min_sigma=2, max_sigma=12, threshold=0.01)
-        np.testing.assert_allclose(blobs.size, 2 * factor * blobs.features["value 1"])
+        np.testing.assert_allclose(blobs.size, 2 * factor * blobs.features["sigma (px)"])
 
 
 def test_each_position_has_its_surface() -> None:

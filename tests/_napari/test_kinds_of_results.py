@@ -43,7 +43,7 @@ def test_points_keep_what_stands_behind_their_coordinates(viewer, coins, run):
     expected = feature.blob_dog(COINS, max_sigma=10, threshold=0.1)
     assert isinstance(made, Points)
     np.testing.assert_allclose(made.data, expected[:, :2])
-    np.testing.assert_allclose(made.features["value 1"], expected[:, 2])
+    np.testing.assert_allclose(made.features["sigma (px)"], expected[:, 2])
     assert (made.border_width < 0.2 * made.size.max()).all()
     assert np.ptp(made.border_width) == 0, "a ring around a large blob is as thin as others"
 
@@ -96,3 +96,29 @@ def test_a_second_image_is_chosen_among_the_layers(viewer, coins, run):
     expected = segmentation.watershed(COINS, np.where(labels < 9, labels, 0))
     assert isinstance(made, Labels)
     np.testing.assert_array_equal(made.data, expected)
+
+
+def test_blobs_and_distances_say_what_they_measure(viewer, run):
+    """A blob's sigma is in pixels and in the unit; an image of distances says so in its tooltip."""
+    place = {"scale": (0.5, 0.5), "units": ("um", "um")}
+    image = viewer.add_image(data.coins(), name="coins", **place)
+    blobs = run("feature.blob_log", image, max_sigma=8, num_sigma=2)
+    features = blobs.features
+    assert list(features) == ["sigma (px)", "sigma (µm)"]
+    np.testing.assert_allclose(features["sigma (µm)"], features["sigma (px)"] / 2)
+    mask = viewer.add_labels((data.coins() > 120).astype(int), name="mask", **place)
+    distances = run("ndimage.distance_transform_edt", mask)
+    assert "Values: distances in pixels; 1 px = 0.5 µm" in distances.get_source_str()
+    distances = run("ndimage.distance_transform_edt", mask, sampling=0.5)
+    assert "Values: distances by the pixel size that was set (µm)" in distances.get_source_str()
+    assert "Values" not in run("filters.gaussian", image).get_source_str()
+
+
+def test_a_surface_lies_on_its_volume_whatever_its_spacing(viewer, run):
+    """The layer has the size of pixels: vertices that have it too are not stretched twice."""
+    volume = np.zeros((12, 14, 10))
+    volume[4:8, 5:9, 3:7] = 1
+    layer = viewer.add_image(volume, name="cube", scale=(2, 1, 1), units=("um",) * 3)
+    plain = run("measure.marching_cubes", layer, level=0.5)
+    spaced = run("measure.marching_cubes", layer, level=0.5, spacing=(2, 1, 1))
+    np.testing.assert_allclose(spaced.extent.world, plain.extent.world)

@@ -11,6 +11,7 @@ from napari.layers import Image, Labels, Points, Shapes, Surface
 from napari_tilewise._napari.jobs import arrange, object_tables
 from napari_tilewise._napari.layers import layer_record, object_table
 from napari_tilewise._napari.layers.snapshot import move_lazy, remember_lazy
+from napari_tilewise._napari.tables.columns import TableColumn, in_units
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.spec.operation import Output
 
@@ -333,7 +334,7 @@ def _points(job: Job, outcome: JobOutcome, common: LayerArguments) -> Points:
     return Points(
         data,
         ndim=len(placement.inner.scale),
-        features={f"value {i}": column for i, column in enumerate(columns.T, start=1)},
+        features=_features(outcome, columns),
         size=size,
         face_color="transparent",
         border_color="#ffb000",
@@ -342,6 +343,19 @@ def _points(job: Job, outcome: JobOutcome, common: LayerArguments) -> Points:
         **common,
         **placement.arguments(),
     )
+
+
+def _features(outcome: JobOutcome, columns: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the numbers behind the coordinates by name; lengths in pixels, and in the unit."""
+    declared = () if outcome.lengths is None else outcome.lengths.columns
+    parts = declared[len(declared) - columns.shape[1] :]
+    if outcome.lengths is None or len(parts) != columns.shape[1]:
+        return {f"value {i}": column for i, column in enumerate(columns.T, start=1)}
+    features: dict[str, np.ndarray] = {}
+    for part, values in zip(parts, columns.T, strict=True):
+        named = in_units(TableColumn(part.name, part.name, values), part, outcome.lengths.unit)
+        features |= {column.title: column.values for column in reversed(named)}
+    return features
 
 
 def _contours(job: Job, outcome: JobOutcome, common: LayerArguments) -> Shapes:
@@ -364,10 +378,12 @@ def _mesh(job: Job, outcome: JobOutcome, common: LayerArguments) -> Surface:
     frame = _frame(outcome)
     loops = [axis for axis in range(len(frame.axes)) if axis not in frame.over]
     axes = [*loops, *sorted(frame.over)]
+    # The layer's scale stretches the vertices, which are in units of the pixel size that was set.
+    pixel_size = _own_pixel_size(job)
     meshes = outcome.data if loops else [outcome.data]
     vertices, faces, values, count = [], [], [], 0
     for index, mesh in zip(np.ndindex(*(frame.shape[i] for i in loops)), meshes, strict=True):
-        points = np.asarray(mesh[0])
+        points = np.asarray(mesh[0]) / pixel_size.astype(np.asarray(mesh[0]).dtype)
         prefix = np.broadcast_to(np.asarray(index, points.dtype), (len(points), len(index)))
         vertices.append(np.concatenate([prefix, points], axis=1))
         faces.append(np.asarray(mesh[1]) + count)
@@ -377,6 +393,13 @@ def _mesh(job: Job, outcome: JobOutcome, common: LayerArguments) -> Surface:
     placement = _placement(job, [frame.axes[axis] for axis in range(len(axes))])
     data = (np.concatenate(vertices)[:, order], np.concatenate(faces), np.concatenate(values))
     return Surface(data, **common, **placement.arguments())
+
+
+def _own_pixel_size(job: Job) -> np.ndarray:
+    """Return the pixel size that the last step was told to measure by; 1 for none."""
+    specs, params = job.operation.specs, job.last.bound
+    sizes = [params[name] for name, spec in specs.items() if spec.pixel_size]
+    return np.asarray(sizes[0] if sizes and sizes[0] is not None else 1, float)
 
 
 def _table(job: Job, outcome: JobOutcome, common: LayerArguments) -> Labels:

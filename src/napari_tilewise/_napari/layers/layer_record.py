@@ -10,6 +10,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from math import nan
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakSet, ref
 
@@ -18,8 +19,11 @@ import zarr
 from napari_tilewise._napari.layers.pixel_changes import PixelChanges
 from napari_tilewise._napari.widgets import wording
 from napari_tilewise._napari.widgets.panel_titles import PLUGIN
+from napari_tilewise._napari.widgets.unit_text import unit_symbol
 from napari_tilewise.errors import TilewiseError
+from napari_tilewise.io.metadata.units import unit_name
 from napari_tilewise.io.readers.zarr_arrays import array_location
+from napari_tilewise.operations.spec.measuring.calibration import PixelLengths
 from napari_tilewise.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -245,7 +249,28 @@ def _tooltip(of: ref[Layer], record: Record) -> str:
     lines = [own, f"Made from {record.source.name!r}:"]
     for number, step in enumerate((recipe.steps[i] for i in recipe.running), start=1):
         lines.append(f"{number}. {wording.title(step.op)} {wording.values(step)}".rstrip())
-    return "\n".join(lines)
+    values = "" if layer is None else _value_text(layer, record)
+    return "\n".join([*lines, values] if values else lines)
+
+
+def _value_text(layer: Layer, record: Record) -> str:
+    """Return what an image's values measure, if they are lengths."""
+    step = record.recipe.steps[record.recipe.running[-1]]
+    spec = step.op.step.calibration
+    axes = [axis for axis in record.spatial or range(layer.ndim) if axis < layer.ndim]
+    if not isinstance(spec, PixelLengths) or not step.op.output.is_image or not axes:
+        return ""
+    units = [layer.units[axis] for axis in axes]
+    is_known = len(set(units)) == 1 and unit_name(str(units[0])) is not None
+    spacing = [abs(float(layer.scale[axis])) if is_known else nan for axis in axes]
+    column = spec.in_units(step.bound, spacing, None).columns[record.part or 0]
+    if not column.power:
+        return ""
+    unit = unit_symbol(units[0]) if is_known else ""
+    if column.to_unit == 1 and column.to_pixels != 1:
+        return f"Values: {column.name} by the pixel size that was set" + (f" ({unit})" * is_known)
+    size = f"; 1 px = {column.to_unit:.4g} {unit}" if is_known and column.to_unit else ""
+    return f"Values: {column.name} in pixels{size}"
 
 
 def store_value(

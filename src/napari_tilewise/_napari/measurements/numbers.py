@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise._napari.measurements.plot import PlotData
-from napari_tilewise._napari.tables.columns import TableColumn, plain_columns
-from napari_tilewise._napari.widgets.unit_text import PIXEL, with_power
+from napari_tilewise._napari.tables.columns import TableColumn, in_units, plain_columns
 from napari_tilewise.operations.spec.measuring.calibration import MeasuredColumn
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ def numbers_of(
     if len(table) > 1 and len(next(iter(table.values()))) == 1:
         return NumberTable(_listed(table, lengths))
     pairs = (
-        _in_unit(TableColumn(column.name, column.name, values), column, lengths.unit)
+        in_units(TableColumn(column.name, column.name, values), column, lengths.unit)
         for column, values in zip(lengths.columns, table.values(), strict=True)
     )
     return NumberTable([column for pair in pairs for column in pair])
@@ -96,7 +95,7 @@ def _with_units(numbers: NumberTable, lengths: MeasuredLengths) -> NumberTable:
         parts = lengths.columns if numbers.picture is None else lengths.columns[1:]
         if len(parts) != len(columns):
             return numbers
-        pairs = map(_in_unit, columns, parts, [lengths.unit] * len(parts))
+        pairs = map(in_units, columns, parts, [lengths.unit] * len(parts))
         return replace(numbers, columns=[column for pair in pairs for column in pair])
     if not columns or numbers.picture is not None:
         return numbers
@@ -104,30 +103,16 @@ def _with_units(numbers: NumberTable, lengths: MeasuredLengths) -> NumberTable:
     distances = TableColumn("distance", "distance", steps * lengths.step_in_pixels)
     size = lengths.step / lengths.step_in_pixels
     along = MeasuredColumn("distance", 1, None if isnan(size) else size, 1.0)
-    shown = _in_unit(distances, along, lengths.unit)
+    shown = in_units(distances, along, lengths.unit)
     if plot is not None:
         plot = replace(plot, x=shown[0].values, x_title=shown[0].title)
     return replace(numbers, columns=[*shown, *columns], plot=plot)
 
 
-def _in_unit(column: TableColumn, part: MeasuredColumn, unit: str | None) -> list[TableColumn]:
-    """Return a column, in the unit and in pixels if it counts pixels."""
-    if not part.power or not column.is_number:
-        return [column]
-    name, shown, power = column.name, [], part.power
-    if unit is not None and part.to_unit is not None:
-        title = f"{name} ({with_power(unit, power)})"
-        shown.append(TableColumn(name, title, column.values * part.to_unit))
-    if part.to_pixels is not None:
-        title = f"{name} ({with_power(PIXEL, power)})"
-        shown.append(TableColumn(f"{name}_px", title, column.values * part.to_pixels))
-    return shown or [column]
-
-
 def _listed(table: Mapping[str, NDArray[Any]], lengths: MeasuredLengths) -> list[TableColumn]:
     """Return one row of numbers as a list: a row per number, with its unit, and in pixels."""
     numbers = [
-        _in_unit(TableColumn(column.name, column.name, table[column.name]), column, lengths.unit)
+        in_units(TableColumn(column.name, column.name, table[column.name]), column, lengths.unit)
         for column in lengths.columns
     ]
     in_unit = [shown[0] for shown in numbers]

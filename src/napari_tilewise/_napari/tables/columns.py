@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_tilewise._napari.layers.object_table import ObjectTable
+    from napari_tilewise.operations.spec.measuring.calibration import MeasuredColumn
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +80,30 @@ def object_columns(table: ObjectTable) -> list[TableColumn]:
         if size is not None and in_pixels.is_number:
             columns.append(replace(in_pixels, values=shown / size))
     return columns
+
+
+def in_units(column: TableColumn, part: MeasuredColumn, unit: str | None) -> list[TableColumn]:
+    """Return a column, in the unit and in pixels if it counts pixels.
+
+    Parameters
+    ----------
+    column
+        The numbers as scikit-image returns them.
+    part
+        What they measure.
+    unit
+        The unit's symbol; None for pixels.
+    """
+    if not part.power or not column.is_number:
+        return [column]
+    name, shown, power = column.name, [], part.power
+    if unit is not None and part.to_unit is not None:
+        title = f"{name} ({with_power(unit, power)})"
+        shown.append(TableColumn(name, title, column.values * part.to_unit))
+    if part.to_pixels is not None:
+        title = f"{name} ({with_power(PIXEL, power)})"
+        shown.append(TableColumn(f"{name}_px", title, column.values * part.to_pixels))
+    return shown or [column]
 
 
 def plain_columns(table: Mapping[str, Sequence[Any] | NDArray[Any]]) -> list[TableColumn]:

@@ -32,6 +32,8 @@ from napari_tilewise.operations.shared.prefix_sums import (
 )
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
+from napari_tilewise.operations.spec.measuring.calibration import PixelLengths, coordinates
+from napari_tilewise.operations.spec.measuring.quantities import LENGTH, Quantity, position
 from napari_tilewise.operations.spec.operation import (
     AsStep,
     Block,
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from napari_tilewise.operations.spec.passes import Passes
+    from napari_tilewise.types import Parameters
 
     Layers = Callable[[Block], Iterator[np.ndarray]]
     """Yields the images of a block's region, one per scale."""
@@ -392,7 +395,18 @@ BLOBS = ResultSpec(
     dtype=lambda call: np.float64,
     shape=lambda call: None,
 )
-SHOWN = AsStep(radius=_radius)
+
+
+def _columns(params: Parameters, ndim: int) -> dict[str, Quantity]:
+    """Return what blobs are: their standard deviations are one, or one per axis."""
+    centers = coordinates(params, ndim)
+    if max(np.ndim(params["min_sigma"]), np.ndim(params["max_sigma"])) == 0:
+        return {**centers, "sigma": LENGTH}
+    return {**centers, **{f"sigma-{axis}": position(axis, ndim) for axis in range(ndim)}}
+
+
+SIGMAS = PixelLengths(columns=_columns, rows=True)
+SHOWN = AsStep(radius=_radius, calibration=SIGMAS)
 
 OPERATIONS = (
     Operation(
@@ -436,7 +450,7 @@ OPERATIONS = (
             {**LOG_SCALE, "threshold_rel": LAST_SPECS["threshold_rel"]},
         ),
         result=BLOBS,
-        step=AsStep(radius=_doh_radius),
+        step=AsStep(radius=_doh_radius, calibration=SIGMAS),
         neighbourhood=Neighbourhood(halo=_doh_halo),
         plan_of=_doh,
         limits=Limits(ndim=(2, 2), check=_check_doh),

@@ -31,8 +31,10 @@ from napari_tilewise.operations.shared import global_numbers
 from napari_tilewise.operations.shared.stored_columns import Column, StoredColumn, row_groups
 from napari_tilewise.operations.shared.whole import handed_out
 from napari_tilewise.operations.spec import families
+from napari_tilewise.operations.spec.measuring.calibration import IN_PIXELS
 from napari_tilewise.operations.spec.operation import (
     Adapter,
+    AsStep,
     AtOnce,
     Block,
     Call,
@@ -308,6 +310,7 @@ def _operation(
             "p_norm": Number(minimum=1, usual=(1, 3), advanced=True),
         },
         result=ResultSpec(output=Output.POINTS, output_of=_output, dtype=_dtype, shape=_shape),
+        step=AsStep(calibration=IN_PIXELS),
         neighbourhood=Neighbourhood(halo=_halo),
         plan_of=plan_of,
         limits=Limits(dtypes="uif", check=_check),

@@ -15,8 +15,10 @@ from napari_tilewise.errors import InvalidParameter, InvalidParameterType
 from napari_tilewise.operations.feature.tensors import DROPPED_FIRST
 from napari_tilewise.operations.shared.common import as_float
 from napari_tilewise.operations.spec import families
+from napari_tilewise.operations.spec.measuring.calibration import IN_PIXELS
 from napari_tilewise.operations.spec.operation import (
     SMALL_WHOLE,
+    AsStep,
     Block,
     Call,
     Cost,
@@ -245,6 +247,7 @@ OPERATIONS = (
         result=ResultSpec(
             output=Output.POINTS, dtype=as_float, shape=lambda call: call["corners"].shape
         ),
+        step=AsStep(calibration=IN_PIXELS),
         neighbourhood=Neighbourhood(halo=_window_reach),
         plan_of=_subpix,
         limits=Limits(ndim=(2, 2), check=_check_corners),

@@ -28,7 +28,9 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.shared.stored_columns import row_groups
 from napari_tilewise.operations.shared.stored_contours import StoredContours
 from napari_tilewise.operations.spec import families
+from napari_tilewise.operations.spec.measuring.calibration import IN_PIXELS
 from napari_tilewise.operations.spec.operation import (
+    AsStep,
     AtOnce,
     Block,
     Call,
@@ -200,6 +202,7 @@ OPERATIONS = (
             "mask": AlignedImage(),
         },
         result=ResultSpec(output=Output.CONTOURS, shape=lambda call: None),
+        step=AsStep(calibration=IN_PIXELS),
         neighbourhood=Neighbourhood(halo=lambda call: ((0, 1), (0, 1))),
         limits=Limits(ndim=(2, 2), check=_check),
         plan_of=_plan,

@@ -18,13 +18,12 @@ from napari_tilewise.operations.shared.common import as_float
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.deprecated_parameters import only
-from napari_tilewise.operations.spec.measuring.calibration import PixelLengths
+from napari_tilewise.operations.spec.measuring.calibration import PixelLengths, coordinates
 from napari_tilewise.operations.spec.measuring.quantities import (
     NUMBER,
     SQUARE,
     Quantity,
     along_axes,
-    position,
 )
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
@@ -173,10 +172,6 @@ def _moment_columns(params: Parameters, ndim: int) -> dict[str, Quantity]:
     }
 
 
-def _coordinates(params: Parameters, ndim: int) -> dict[str, Quantity]:
-    return {f"axis-{axis}": position(axis, ndim) for axis in range(ndim)}
-
-
 def _tensor(params: Parameters, ndim: int) -> dict[str, Quantity]:
     """Return what an inertia tensor measures; moments that are given are in an unknown unit."""
     pairs = product(range(ndim), repeat=2)
@@ -253,7 +248,7 @@ OPERATIONS = (
             output=Output.VALUES, shape=lambda call: (call.ndim,), dtype=_moments_dtype
         ),
         plan_of=_centroid,
-        step=_in_units(_coordinates),
+        step=_in_units(coordinates),
         note=RELATIVE,
         limits=LIMITS,
         cost=COST,

@@ -25,8 +25,11 @@ from napari_tilewise.operations.ndimage.far_distances import (
 from napari_tilewise.operations.ndimage.nd_parameters import ARRAY, untiled
 from napari_tilewise.operations.shared.whole import gather_whole, handed_out
 from napari_tilewise.operations.spec import families
+from napari_tilewise.operations.spec.measuring.calibration import PixelLengths
+from napari_tilewise.operations.spec.measuring.quantities import LENGTH, NUMBER, Quantity
 from napari_tilewise.operations.spec.operation import (
     Adapter,
+    AsStep,
     Block,
     Call,
     Cost,
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
     from napari_tilewise.grid import Grid, Position, Region
+    from napari_tilewise.types import Parameters
 
 NEAR = {1: 2**20, 2: 256, 3: 32}
 """The farthest distance, in pixels, up to which tiles are grown (16 beyond three axes)."""
@@ -284,6 +288,13 @@ def _transform(distance_type: DTypeLike) -> ResultSpec:
 NO_ARRAYS = Adapter(modernize=untiled(distances=ARRAY, indices=ARRAY))
 RETURNS = {"return_distances": Flag(advanced=True), "return_indices": Flag(advanced=True)}
 
+
+def _distance_columns(params: Parameters, ndim: int) -> dict[str, Quantity]:
+    """Return what the results are: distances, and indices of pixels."""
+    named = {"distances": LENGTH, "indices": NUMBER}
+    return {name: quantity for name, quantity in named.items() if params[f"return_{name}"]}
+
+
 OPERATIONS = (
     Operation(
         name="ndimage.distance_transform_edt",
@@ -303,6 +314,7 @@ OPERATIONS = (
         },
         neighbourhood=Neighbourhood(halo=_near, typical_halo=lambda call: USUAL.get(call.ndim, 8)),
         result=_transform(np.float64),
+        step=AsStep(calibration=PixelLengths(columns=_distance_columns, spacing="sampling")),
         plan_of=_euclidean,
         limits=Limits(check=_check),
         adapter=NO_ARRAYS,
@@ -321,6 +333,7 @@ OPERATIONS = (
         },
         neighbourhood=Neighbourhood(halo=_near, typical_halo=lambda call: USUAL.get(call.ndim, 8)),
         result=_transform(np.int32),
+        step=AsStep(calibration=PixelLengths(columns=_distance_columns)),
         plan_of=_chamfer,
         limits=Limits(check=_check),
         adapter=NO_ARRAYS,

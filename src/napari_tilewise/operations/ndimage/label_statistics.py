@@ -30,7 +30,7 @@ from napari_tilewise.operations.ndimage.label_groups import (
 from napari_tilewise.operations.ndimage.nd_parameters import check_precision, checked
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.accuracy import IDENTICAL
-from napari_tilewise.operations.spec.measuring.calibration import PixelLengths
+from napari_tilewise.operations.spec.measuring.calibration import IN_PIXELS, PixelLengths
 from napari_tilewise.operations.spec.measuring.quantities import NUMBER, Quantity, position
 from napari_tilewise.operations.spec.operation import (
     PER_PIXEL,
@@ -352,13 +352,6 @@ def _extrema_columns(params: Parameters, ndim: int) -> dict[str, Quantity]:
     return {**values, **next(positions), **next(positions)}
 
 
-IN_PIXELS = AsStep(
-    calibration=PixelLengths(
-        columns=lambda params, ndim: _position_columns("axis", ndim), rows=True
-    )
-)
-
-
 def _numbers(dtype: Callable[[Call], DTypeLike]) -> ResultSpec:
     return ResultSpec(output=Output.SCALAR, output_of=output_of, dtype=dtype, shape=shape_of)
 
@@ -397,7 +390,7 @@ OPERATIONS = (
     *(
         replace(
             _measurement(f"{name}_position", _position(key), VALUES, POSITIONED, note=FIRST),
-            step=IN_PIXELS,
+            step=AsStep(calibration=IN_PIXELS),
         )
         for name, key in (("minimum", "min"), ("maximum", "max"))
     ),
@@ -409,7 +402,7 @@ OPERATIONS = (
         _measurement(
             "center_of_mass", _center_of_mass, VALUES, accuracy=SUMS, note=EXACT_FOR_INTEGERS
         ),
-        step=IN_PIXELS,
+        step=AsStep(calibration=IN_PIXELS),
         cost=replace(COST, at_once=AT_ONCE._replace(when=_has_short_products)),
     ),
     replace(

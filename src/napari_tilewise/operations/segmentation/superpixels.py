@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,10 @@ from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations.shared.common import CHANNEL, as_float, gaussian_length
 from napari_tilewise.operations.shared.whole import WHOLE, gather_whole, handed_out
 from napari_tilewise.operations.spec import families
+from napari_tilewise.operations.spec.measuring.calibration import PixelLengths
+from napari_tilewise.operations.spec.measuring.quantities import Quantity, position
 from napari_tilewise.operations.spec.operation import (
+    AsStep,
     Block,
     Call,
     Cost,
@@ -41,6 +44,9 @@ from napari_tilewise.operations.spec.parameters import (
     Numbers,
     Seed,
 )
+
+if TYPE_CHECKING:
+    from napari_tilewise.types import Parameters
 
 # -- felzenszwalb, quickshift ----------------------------------------------------------------------
 
@@ -191,6 +197,11 @@ def _connected_pixels(call: Call) -> int:
     return max(weights, pixels + int(3 * listed / (SLIC * max(1, channels))))
 
 
+def _snake_columns(params: Parameters, ndim: int) -> dict[str, Quantity]:
+    """Return the coordinates of a contour, which has none along a last axis of channels."""
+    return {f"axis-{axis}": position(axis, ndim) for axis in range(2)}
+
+
 OPERATIONS = (
     Operation(
         name="segmentation.slic",
@@ -302,6 +313,7 @@ OPERATIONS = (
             "boundary_condition": ChoiceSpec(choices=BOUNDARY_CONDITIONS),
         },
         result=ResultSpec(output=Output.POINTS, dtype=as_float, shape=lambda call: None),
+        step=AsStep(calibration=PixelLengths(columns=_snake_columns, rows=True)),
         limits=Limits(ndim=(2, 3)),
         cost=Cost(memory=16.0),
         note="Needs the whole image: the contour reads a spline through all pixels wherever it "

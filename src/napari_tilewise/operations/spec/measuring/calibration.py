@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_tilewise.errors import InvalidParameter
+from napari_tilewise.operations.spec.measuring.quantities import position
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -119,6 +120,23 @@ class PixelLengths:
             return None
         spacing = tuple(np.broadcast_to(np.asarray(size, float), ndim).tolist())
         return None if set(spacing) == {1.0} else spacing
+
+
+def coordinates(params: Parameters, ndim: int) -> dict[str, Quantity]:
+    """Return the columns of positions, as files of points name them.
+
+    Parameters
+    ----------
+    params
+        The operation's parameters.
+    ndim
+        Number of spatial axes.
+    """
+    return {f"axis-{axis}": position(axis, ndim) for axis in range(ndim)}
+
+
+IN_PIXELS = PixelLengths(columns=coordinates, rows=True)
+"""Rows of positions."""
 
 
 @dataclass(frozen=True)
