@@ -2,7 +2,8 @@
 
 Read as unsigned integers, with negative ones turned round, floats keep their order. A histogram of
 their first 16 bits tells in which bin a wanted rank lies; the next pass splits that bin by the next
-16. Values of 32 bits take two passes, of 64 bits four; nothing but histograms is gathered.
+16, or gathers its values where they are few. Values of 32 bits take two passes, of 64 bits up to
+four; nothing else is gathered but histograms.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from napari_tilewise.types import DType
 
 DIGIT = 16
+FEW = 2**19
+"""Values that are gathered as they are."""
 
 
 def percentiles(
@@ -64,38 +67,73 @@ def ranked(
     """Compute the values of these ranks (0 is the smallest); None when any value is NaN."""
     bits = dtype.itemsize * 8
     prefixes, ranks_within = [0] * len(ranks), list(ranks)
+    sizes: dict[int, int] = {}
     for shift in range(bits - DIGIT, -1, -DIGIT):
         bins = sorted(set(prefixes))
-        histograms, has_nan = yield _histograms(values, bins, shift, halo)
+        if sizes and sum(sizes.values()) <= FEW:
+            keys = yield _members(values, bins, shift + DIGIT, halo)
+            places = [np.searchsorted(keys >> (shift + DIGIT), prefix) for prefix in prefixes]
+            at_ranks = [
+                keys[place + rank] for place, rank in zip(places, ranks_within, strict=True)
+            ]
+            return _value(np.array(at_ranks, f"u{dtype.itemsize}"), dtype)
+        sizes = {}
+        histograms, ends, has_nan = yield _histograms(values, bins, shift, halo)
         if has_nan:
             return None
+        if (ends[:, 0] == ends[:, 1]).all():  # of each bin all values are equal
+            return _value(ends[[bins.index(prefix) for prefix in prefixes], 0], dtype)
         for i, prefix in enumerate(prefixes):
             below = np.cumsum(histograms[bins.index(prefix)])
             digit = int(np.searchsorted(below, ranks_within[i], side="right"))
             ranks_within[i] -= int(below[digit - 1]) if digit else 0
             prefixes[i] = prefix << DIGIT | digit
+            sizes[prefixes[i]] = int(histograms[bins.index(prefix)][digit])
     return _value(np.array(prefixes, f"u{dtype.itemsize}"), dtype)
 
 
 def _histograms(
     values: Callable[[Block], np.ndarray], bins: Sequence[int], shift: int, halo: HaloLike
 ) -> Reduce:
-    def of(block: Block) -> tuple[np.ndarray, bool]:
+    """Count the next digits of the values of each bin, and find its smallest and largest key."""
+
+    def of(block: Block) -> tuple[np.ndarray, np.ndarray, bool]:
         pixels = values(block)
         keys = _key(pixels)
         counts = np.zeros((len(bins), 2**DIGIT), np.int64)
-        for row, prefix in zip(counts, bins, strict=True):
+        ends = np.empty((len(bins), 2), keys.dtype)
+        for row, end, prefix in zip(counts, ends, bins, strict=True):
             inside = keys
             if shift + DIGIT < keys.dtype.itemsize * 8:
                 inside = keys[keys >> (shift + DIGIT) == prefix]
             digits = (inside >> shift) & (2**DIGIT - 1)
             row += np.bincount(digits.astype(np.intp), minlength=2**DIGIT)
-        return counts, bool(np.isnan(pixels).any())
+            largest = np.iinfo(keys.dtype).max
+            end[:] = inside.min(initial=largest), inside.max(initial=0)
+        return counts, ends, bool(np.isnan(pixels).any())
 
-    def merge(a: Any, b: Any) -> tuple[np.ndarray, bool]:
-        return a[0] + b[0], a[1] or b[1]
+    def merge(a: Any, b: Any) -> tuple[np.ndarray, np.ndarray, bool]:
+        lows = np.minimum(a[1][:, 0], b[1][:, 0])
+        highs = np.maximum(a[1][:, 1], b[1][:, 1])
+        return a[0] + b[0], np.column_stack([lows, highs]), a[2] or b[2]
 
-    return Reduce(of, merge, halo=halo, in_groups=True, description="percentiles")
+    return Reduce(of, merge, halo=halo, in_groups=True, description="percentiles", form="ends")
+
+
+def _members(
+    values: Callable[[Block], np.ndarray], bins: Sequence[int], shift: int, halo: HaloLike
+) -> Reduce:
+    """Gather the keys of all values that begin with one of some bits, in order."""
+
+    def of(block: Block) -> np.ndarray:
+        keys = _key(values(block))
+        first = keys >> shift
+        return np.sort(np.concatenate([keys[first == prefix] for prefix in bins]))
+
+    def merge(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.concatenate([a, b])
+
+    return Reduce(of, merge, halo=halo, finish=np.sort, description="percentiles", form="values")
 
 
 def _key(values: np.ndarray) -> np.ndarray:

@@ -254,6 +254,8 @@ ONE_TILE = 2**20
 take longer."""
 FEW_SAMPLES = 2**18
 """Pixels of a result that the function samples in the time that handing out tiles takes."""
+FEW_NEAREST = 2**20
+"""The same of nearest neighbours: tiles read the pixels between them too."""
 
 
 def _takes_whole(call: Call) -> bool:
@@ -266,7 +268,8 @@ def _takes_whole(call: Call) -> bool:
         return True
     if order_of(call) > 1:
         return instruction_set() is None
-    return not _smooths(call) and prod(_image_shape(call)) <= FEW_SAMPLES
+    few = FEW_SAMPLES if order_of(call) else FEW_NEAREST
+    return not _smooths(call) and prod(_image_shape(call)) <= few
 
 
 def _operation(
