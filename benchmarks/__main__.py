@@ -21,8 +21,8 @@ def main(arguments: list[str]) -> int:
     scripts = sorted(p for p in HERE.glob("*.py") if not p.name.startswith("_"))
     unknown = set(names) - {script.stem for script in scripts}
     if unknown:
-        known = ", ".join(script.stem for script in scripts)
-        print(f"There is no benchmark {', '.join(sorted(unknown))}: expected {known}.")
+        expected = ", ".join(script.stem for script in scripts)
+        print(f"There is no benchmark {', '.join(sorted(unknown))}: expected {expected}.")
         return 2
     failed = 0
     for script in scripts:

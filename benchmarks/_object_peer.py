@@ -42,9 +42,15 @@ def patchworks_labels(folder: Path) -> None:
     from patchworks import tile_process
 
     mask = da.from_zarr(str(folder / "mask.zarr"))
-    found = str(folder / "found.zarr")
+    result = str(folder / "found.zarr")
     tile_process(
-        mask, label_tile, write_to=found, progress=False, channel=None, pyramid_levels=1, overlap=16
+        mask,
+        label_tile,
+        write_to=result,
+        progress=False,
+        channel=None,
+        pyramid_levels=1,
+        overlap=16,
     )
 
 

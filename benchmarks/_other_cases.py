@@ -56,8 +56,10 @@ def _cases(
 
 
 def _label(shape: Shape, kind: str, dtype: str, layout: str, params: dict[str, Any]) -> str:
-    words = ", ".join(f"{name}={_text(value)}" for name, value in params.items())
-    return " ".join(filter(None, ("x".join(map(str, shape)), dtype, layout, kind, f"({words})")))
+    arguments = ", ".join(f"{name}={_text(value)}" for name, value in params.items())
+    return " ".join(
+        filter(None, ("x".join(map(str, shape)), dtype, layout, kind, f"({arguments})"))
+    )
 
 
 def _text(value: Any) -> str:

@@ -100,10 +100,10 @@ def _seeds(pixels: np.ndarray) -> np.ndarray:
     """Return markers at the lowest places of a smoothed copy."""
     smooth = ndi.gaussian_filter(np.nan_to_num(pixels.astype(float)), 3)
     lowest = ndi.minimum_filter(smooth, 15) == smooth
-    found = np.asarray(ndi.label(lowest & (_rng(pixels) < 0.9))[0])
+    components = np.asarray(ndi.label(lowest & (_rng(pixels) < 0.9))[0])
     return (
-        found
-        if found.any()
+        components
+        if components.any()
         else np.pad(np.ones((1,) * pixels.ndim, int), [(0, n - 1) for n in pixels.shape])
     )
 

@@ -57,8 +57,8 @@ def write(title: str, table: Table) -> None:
         raise SystemExit(f"{PAGE} has no section {title!r}.")
     end = rest.find(NEXT)
     section, after = (rest, "") if end < 0 else (rest[:end], rest[end:])
-    kept = section.partition("\n|")[0].rstrip()
+    introduction = section.partition("\n|")[0].rstrip()
     load = f"(Load of the machine meanwhile: {os.getloadavg()[1]:.0f}.)"
-    lines = [line for line in kept.splitlines() if not line.startswith("(Load")]
+    lines = [line for line in introduction.splitlines() if not line.startswith("(Load")]
     body = "\n".join(["\n".join(lines).rstrip(), "", load, "", *table.lines()])
     PAGE.write_text(f"{before}{heading}{body}\n{after}", encoding="utf-8")

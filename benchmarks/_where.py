@@ -34,7 +34,7 @@ def shares(call: Callable[[], Any], seconds: float, most: int = 3) -> list[tuple
         own = threading.get_ident()
         while not is_over.wait(STEP):
             frames = (frame for ident, frame in sys._current_frames().items() if ident != own)
-            counts.update(name for name in map(_place, frames) if name is not None)
+            counts.update(name for name in map(_innermost, frames) if name is not None)
 
     sampler = threading.Thread(target=sample)
     sampler.start()
@@ -49,7 +49,7 @@ def shares(call: Callable[[], Any], seconds: float, most: int = 3) -> list[tuple
     return [(name, count / total) for name, count in counts.most_common(most)]
 
 
-def _place(frame: FrameType) -> str | None:
+def _innermost(frame: FrameType) -> str | None:
     """Return a running frame's innermost function of the package; None where the thread waits."""
     if Path(frame.f_code.co_filename).name in IDLE:
         return None

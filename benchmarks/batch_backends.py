@@ -55,11 +55,11 @@ def prepare(folder: Path, count: int, side: int) -> None:
         tifffile.imwrite(folder / f"{number}.tif", np.roll(image, number), tile=(256, 256))
 
 
-def measure(what: Any, files: Path, out: Path, backend: str, clock: Callable[[], float]) -> float:
+def measure(task: Any, files: Path, out: Path, backend: str, clock: Callable[[], float]) -> float:
     """Return the seconds of a batch in a folder of its own, in which all is done."""
     started = clock()
-    destination = None if callable(what) else out
-    report = tw.batch(what, files, destination, backend=backend)
+    destination = None if callable(task) else out
+    report = tw.batch(task, files, destination, backend=backend)
     seconds = clock() - started
     assert not report.failed, str(report)
     shutil.rmtree(out, ignore_errors=True)
@@ -75,39 +75,39 @@ def main() -> None:
     args = parser.parse_args()
     print(f"| case | {' | '.join(BACKENDS)} | auto / best | auto / serial |")
     print(f"|---|{'---|' * (len(BACKENDS) + 2)}")
-    for name, (count, side, what) in CASES.items():
+    for name, (count, side, task) in CASES.items():
         if args.case and args.case not in name:
             continue
         with tempfile.TemporaryDirectory() as folder:
             files = Path(folder) / "in"
             files.mkdir()
             prepare(files, max(4, round(count * args.share)), side)
-            _import_all(what, files, Path(folder) / "out")
-            rounds = [_round(what, files, number) for number in range(args.rounds)]
-        middle = {backend: median(one[backend] for one in rounds) for backend in BACKENDS}
+            _import_all(task, files, Path(folder) / "out")
+            rounds = [_round(task, files, number) for number in range(args.rounds)]
+        middle = {backend: median(timings[backend] for timings in rounds) for backend in BACKENDS}
         cells = " | ".join(f"{middle[backend]:.2f} s" for backend in BACKENDS)
         # Each round by itself: a machine that was slow for a minute was so for all its neighbours.
         fixed = min(BACKENDS[:-1], key=lambda backend: middle[backend])
         ratios = " | ".join(
-            f"{median(one['auto'] / one[other] for one in rounds):.2f}"
+            f"{median(timings['auto'] / timings[other] for timings in rounds):.2f}"
             for other in (fixed, "serial")
         )
         print(f"| {name} | {cells} | {ratios} |", flush=True)
 
 
-def _round(what: Any, files: Path, number: int) -> dict[str, float]:
+def _round(task: Any, files: Path, number: int) -> dict[str, float]:
     """Return the seconds of every way, each round in the other order."""
-    found = {}
+    timings = {}
     for backend in BACKENDS[:: -1 if number % 2 else 1]:
         _forget_processes()
         out = files.parent / "out"
-        found[backend] = measure(what, files, out, backend, time.perf_counter)
-    return found
+        timings[backend] = measure(task, files, out, backend, time.perf_counter)
+    return timings
 
 
-def _import_all(what: Any, files: Path, out: Path) -> None:
+def _import_all(task: Any, files: Path, out: Path) -> None:
     """Do a file, so that no measured way pays for what this process imports."""
-    tw.batch(what, [next(files.iterdir())], None if callable(what) else out, backend="serial")
+    tw.batch(task, [next(files.iterdir())], None if callable(task) else out, backend="serial")
     shutil.rmtree(out, ignore_errors=True)
 
 

@@ -104,22 +104,22 @@ def batch_of(name: str, backend: str) -> Callable[[list[Path], Path], None]:
     return run
 
 
-class Way(NamedTuple):
-    """A way to do the files."""
+class Variant(NamedTuple):
+    """Something that does the files."""
 
     run: Callable[[list[Path], Path], None]
     peer: str = "joblib"
     """The way by hand that it is compared with, which writes as compressed a file."""
 
 
-WAYS = {
-    "plain loop": Way(plain_loop),
-    "joblib": Way(with_joblib(process)),
-    "joblib, compressed OME-TIFF": Way(with_joblib(process_compressed)),
-    "batch, OME-Zarr": Way(batch_of("{stem}", "auto")),
-    "batch, OME-Zarr, processes": Way(batch_of("{stem}", "loky")),
-    "batch, OME-TIFF": Way(batch_of("{stem}.ome.tif", "auto"), "joblib, compressed OME-TIFF"),
-    "batch, OME-TIFF, processes": Way(
+VARIANTS = {
+    "plain loop": Variant(plain_loop),
+    "joblib": Variant(with_joblib(process)),
+    "joblib, compressed OME-TIFF": Variant(with_joblib(process_compressed)),
+    "batch, OME-Zarr": Variant(batch_of("{stem}", "auto")),
+    "batch, OME-Zarr, processes": Variant(batch_of("{stem}", "loky")),
+    "batch, OME-TIFF": Variant(batch_of("{stem}.ome.tif", "auto"), "joblib, compressed OME-TIFF"),
+    "batch, OME-TIFF, processes": Variant(
         batch_of("{stem}.ome.tif", "loky"), "joblib, compressed OME-TIFF"
     ),
 }
@@ -151,14 +151,14 @@ def processor_seconds() -> float:
     return ended + sum(t.user + t.system for t in times)
 
 
-def figures_of(way: str, sources: list[Path], folder: Path) -> Figures:
+def figures_of(variant: str, sources: list[Path], folder: Path) -> Figures:
     """Return what a way takes into an empty folder, once its processes have started."""
     for several in (sources[:WARM], sources):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         memory, processor = psutil.Process().memory_info().rss, processor_seconds()
         started = time.perf_counter()
-        WAYS[way].run(several, folder)
+        VARIANTS[variant].run(several, folder)
         figures = Figures(
             time.perf_counter() - started,
             processor_seconds() - processor,
@@ -168,24 +168,24 @@ def figures_of(way: str, sources: list[Path], folder: Path) -> Figures:
     return figures
 
 
-def measure_warm(sources: list[Path], out: Path, ways: list[str], rounds: int) -> None:
+def measure_warm(sources: list[Path], out: Path, variants: list[str], rounds: int) -> None:
     """Measure ways in turn, and print the best of each, and the medians of ratios in a round."""
     results = []
     for number in range(rounds):
-        order = ways[:: -1 if number % 2 else 1]
-        results.append({way: figures_of(way, sources, out) for way in order})
+        order = variants[:: -1 if number % 2 else 1]
+        results.append({variant: figures_of(variant, sources, out) for variant in order})
     print("| way | ms per item | / joblib | / plain loop | processor, ms | / joblib | grows by |")
     print("|---|---|---|---|---|---|---|")
-    for way in ways:
-        seconds, processor = (min(r[way][n] for r in results) for n in range(2))
+    for variant in variants:
+        seconds, processor = (min(r[variant][n] for r in results) for n in range(2))
         cells = [f"{1000 * seconds / len(sources):.1f}"]
-        for peer in (WAYS[way].peer, "plain loop"):
-            cells.append(f"{median(r[way].seconds / r[peer].seconds for r in results):.2f}")
+        for peer in (VARIANTS[variant].peer, "plain loop"):
+            cells.append(f"{median(r[variant].seconds / r[peer].seconds for r in results):.2f}")
         cells.append(f"{1000 * processor / len(sources):.1f}")
-        ratios = (r[way].processor / r[WAYS[way].peer].processor for r in results)
+        ratios = (r[variant].processor / r[VARIANTS[variant].peer].processor for r in results)
         cells.append(f"{median(ratios):.2f}")
-        cells.append(f"{max(r[way].memory for r in results) / 2**20:.0f} MiB")
-        print(f"| {way} | {' | '.join(cells)} |")
+        cells.append(f"{max(r[variant].memory for r in results) / 2**20:.0f} MiB")
+        print(f"| {variant} | {' | '.join(cells)} |")
 
 
 def measure_cold(folder: Path, out: Path, rounds: int) -> None:
@@ -210,16 +210,18 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=200)
     parser.add_argument("--side", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--ways", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--cold", action="store_true", help="scripts with their imports, too")
     args = parser.parse_args()
-    ways = list(dict.fromkeys(["plain loop", *(WAYS[w].peer for w in args.ways), *args.ways]))
+    variants = list(
+        dict.fromkeys(["plain loop", *(VARIANTS[w].peer for w in args.ways), *args.ways])
+    )
     with tempfile.TemporaryDirectory() as name:
         folder, out = Path(name) / "in", Path(name) / "out"
         folder.mkdir()
         sources = prepare(folder, args.files, args.side)
         print(f"{args.files} files of {args.side} x {args.side}")
-        measure_warm(sources, out, ways, args.rounds)
+        measure_warm(sources, out, variants, args.rounds)
         if args.cold:
             measure_cold(folder, out, args.rounds)
 

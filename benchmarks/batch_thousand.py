@@ -54,11 +54,11 @@ def prepare(folder: Path, count: int) -> list[int]:
     return bad
 
 
-def timed(what: str, *args: Any, **options: Any) -> Any:
+def timed(title: str, *args: Any, **options: Any) -> Any:
     """Run a batch, print what came of it, and return its report."""
     started = time.perf_counter()
     report = tw.batch(*args, **options)
-    print(f"  {what}: {report}; {time.perf_counter() - started:.1f} s")
+    print(f"  {title}: {report}; {time.perf_counter() - started:.1f} s")
     return report
 
 
@@ -91,12 +91,12 @@ def main() -> None:
         other = Path(name) / "other"
         for backend in ("loky", "threading"):
             cancel.clear()
-            there = other / backend
+            destination = other / backend
             timed(
                 f"{backend}, cancelled after {args.files // 3}",
-                work, files, there, backend=backend, progress=listen, cancel=cancel,
+                work, files, destination, backend=backend, progress=listen, cancel=cancel,
             )  # fmt: skip
-            timed(f"{backend}, gone on with", work, files, there, backend=backend)
+            timed(f"{backend}, gone on with", work, files, destination, backend=backend)
 
 
 if __name__ == "__main__":

@@ -72,12 +72,12 @@ def main() -> None:
                 suffix = "csv" if kind == "table" else "ome.zarr"
                 command = [sys.executable, "-c", CHILD, json.dumps(RECIPES[kind])]
                 command += [str(source), str(Path(folder, f"a.{suffix}"))]
-                told, took, share, real, why = json.loads(subprocess.check_output(command))
-                if told is None:
-                    print(f"{kind:22} {size:5} {'none':>9} {real:6.1f} s         {why}")
+                stated, took, share, real, reason = json.loads(subprocess.check_output(command))
+                if stated is None:
+                    print(f"{kind:22} {size:5} {'none':>9} {real:6.1f} s         {reason}")
                     continue
                 print(
-                    f"{kind:22} {size:5} {told:7.1f} s {real:6.1f} s {told / real:6.2f}   "
+                    f"{kind:22} {size:5} {stated:7.1f} s {real:6.1f} s {stated / real:6.2f}   "
                     f"{share:.1%} in {took:.1f} s",
                     flush=True,
                 )

@@ -102,8 +102,8 @@ def main(chunks: int, delay: float) -> None:
         finally:
             server.kill()
             server.join()
-    for what, seconds in times.items():
-        print(f"{what:10} alone {seconds:6.2f} s")
+    for variant, seconds in times.items():
+        print(f"{variant:10} alone {seconds:6.2f} s")
     slowest = max(times.values())
     print(f"together         {together:6.2f} s: {together / slowest:.2f} x the slowest")
 

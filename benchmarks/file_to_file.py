@@ -28,7 +28,7 @@ from _page import write_sections
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-Way: TypeAlias = tuple[str, str, bool]
+Variant: TypeAlias = tuple[str, str, bool]
 """A recipe or the copy, the build that runs it, and whether a pyramid is written."""
 
 SMOOTHED = ["filters.gaussian", {"sigma": 2}]
@@ -137,14 +137,14 @@ class Build:
 def measure(folder: Path, builds: dict[str, Build], options: argparse.Namespace) -> None:
     """Print each round, then the medians and the ratios to the copies within each round."""
     out = folder / "out.ome.zarr"
-    seconds: dict[Way, list[float]] = {}
+    seconds: dict[Variant, list[float]] = {}
 
-    def note(way: Way, run: Callable[[], float]) -> None:
+    def note(variant: Variant, run: Callable[[], float]) -> None:
         for _ in range(2):  # the first brings memory and caches back, and imports
             passed = run()
             shutil.rmtree(out)
-        seconds.setdefault(way, []).append(passed)
-        name, build, pyramid = way
+        seconds.setdefault(variant, []).append(passed)
+        name, build, pyramid = variant
         pyramid_text = "with pyramid" if pyramid else "without"
         print(f"{name:28s}{build:10s}{pyramid_text:14s}{passed:8.2f} s", flush=True)
 
@@ -170,7 +170,7 @@ def about(options: argparse.Namespace) -> list[str]:
     ]
 
 
-def table(seconds: Mapping[Way, list[float]]) -> list[str]:
+def table(seconds: Mapping[Variant, list[float]]) -> list[str]:
     """Return the medians of the rounds, and of the ratios to the copies within each."""
     lines = [
         "| way | build | with pyramid (s) | / copy | without (s) | / copy |",

@@ -81,8 +81,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         source = Counted(image(args.size, Path(name) / "source.zarr"))
         chunks = (-(-args.size // CHUNK)) ** 2
-        made = plan(CHAIN, source, memory=args.memory)
-        for decision in made.decisions:
+        run_plan = plan(CHAIN, source, memory=args.memory)
+        for decision in run_plan.decisions:
             print(f"  step {decision.step + 1} {CHAIN[decision.step][0]}: {decision}")
         for number in range(args.rounds):
             folder = Path(name) / str(number)

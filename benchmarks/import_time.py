@@ -41,5 +41,5 @@ MODULES = (
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("modules", nargs="*", default=MODULES)
-    for one in parser.parse_args().modules:
-        measure(one)
+    for name in parser.parse_args().modules:
+        measure(name)

@@ -32,10 +32,10 @@ def measure(size: int) -> None:
     )
     start = time.perf_counter()
     result = tw.apply("filters.gaussian", image, sigma=2)
-    made = time.perf_counter() - start
+    delay = time.perf_counter() - start
     start = time.perf_counter()
     again = tw.apply("filters.gaussian", image, sigma=2)
-    made_again = time.perf_counter() - start
+    delay_again = time.perf_counter() - start
     far = size - VIEW
     middle = size // 2 + 333
     places = [(0, 0), (far, far), (middle, middle), (middle, 17), (middle + 700, middle + 900)]
@@ -45,7 +45,8 @@ def measure(size: int) -> None:
         np.asarray(again[y : y + VIEW, x : x + VIEW])
         views.append(time.perf_counter() - start)
     print(
-        f"{size:>6} x {size:<6} apply {made * 1000:6.1f} ms (again {made_again * 1000:5.1f} ms)   "
+        f"{size:>6} x {size:<6} apply {delay * 1000:6.1f} ms "
+        f"(again {delay_again * 1000:5.1f} ms)   "
         f"{VIEW} x {VIEW} views: median {statistics.median(views) * 1000:.0f} ms, "
         f"slowest {max(views) * 1000:.0f} ms   ({result.npartitions} tiles)"
     )
@@ -64,7 +65,7 @@ def measure_expression(count: int) -> None:
     start = time.perf_counter()
     mask = tw.apply("filters.gaussian", image, sigma=1, tiles=SMALL_CHUNK) > 0.5
     result = tw.apply("filters.median", mask, tiles=SMALL_CHUNK)
-    made = time.perf_counter() - start
+    delay = time.perf_counter() - start
     views = []
     for corner in (0, size - SMALL_CHUNK, size // 2, size // 3):
         start = time.perf_counter()
@@ -74,7 +75,7 @@ def measure_expression(count: int) -> None:
     nbytes = len(pickle.dumps(result))
     pickled = time.perf_counter() - start
     print(
-        f"median(gaussian > 0.5), {count:>6} chunks: apply {made * 1000:4.1f} ms   views: first "
+        f"median(gaussian > 0.5), {count:>6} chunks: apply {delay * 1000:4.1f} ms   views: first "
         f"{views[0] * 1000:.0f} ms, later {statistics.median(views[1:]) * 1000:.0f} ms   pickled "
         f"{pickled * 1000:.1f} ms, {nbytes} bytes"
     )

@@ -55,10 +55,11 @@ def main() -> None:
             image = image > image.mean()
             params = parameters_for(op, image)
         pairs = [[seconds(op, image, params, n, 128) for n in (1, 2)] for _ in range(2)]
-        one, two = (min(times) for times in zip(*pairs, strict=True))
-        if one >= LEAST and (args.all or one / two < HOLDS or op.cost.holds_gil):
-            told = "holds it" if op.cost.holds_gil else ""
-            print(f"| {name} | {one:.2f} s | {one / two:.2f} | {told} |", flush=True)
+        one_thread, two_threads = (min(times) for times in zip(*pairs, strict=True))
+        ratio = one_thread / two_threads
+        if one_thread >= LEAST and (args.all or ratio < HOLDS or op.cost.holds_gil):
+            declared = "holds it" if op.cost.holds_gil else ""
+            print(f"| {name} | {one_thread:.2f} s | {ratio:.2f} | {declared} |", flush=True)
 
 
 if __name__ == "__main__":

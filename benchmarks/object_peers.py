@@ -60,11 +60,11 @@ def same_objects(folder: Path, expected: np.ndarray) -> str:
     while isinstance(node, zarr.Group):
         members = dict(node.members())
         node = members.get("labels") or members.get("0") or next(iter(members.values()))
-    found = np.asarray(node[:]).reshape(expected.shape)
-    if np.array_equal(found, expected):
+    result = np.asarray(node[:]).reshape(expected.shape)
+    if np.array_equal(result, expected):
         return "right, with scikit-image's numbers"
-    pairs = np.unique(np.stack([found.ravel(), expected.ravel()]), axis=1)
-    ids, originals = len(np.unique(found)), len(np.unique(expected))
+    pairs = np.unique(np.stack([result.ravel(), expected.ravel()]), axis=1)
+    ids, originals = len(np.unique(result)), len(np.unique(expected))
     if pairs.shape[1] == ids == originals:
         return "right, with other numbers"
     return f"WRONG: {ids - 1} objects instead of {originals - 1}"
@@ -75,11 +75,11 @@ def same_table(folder: Path, labels: np.ndarray) -> str:
     image = np.asarray(zarr.open_array(folder / "image.zarr")[:])
     names = ("label", "area", "centroid", "intensity_mean")
     expected = measure.regionprops_table(labels, image, names)
-    with np.load(folder / "found.npz") as found:
-        if not np.array_equal(found["label"], expected["label"]):
+    with np.load(folder / "found.npz") as result:
+        if not np.array_equal(result["label"], expected["label"]):
             return "WRONG: other labels"
         errors = {
-            name: float(np.abs(found[name] - expected[name]).max())
+            name: float(np.abs(result[name] - expected[name]).max())
             for name in ("area", "centroid-0", "intensity_mean")
         }
     if not any(errors.values()):

@@ -71,11 +71,11 @@ def write_touching(path: Path, side: int) -> int:
             shape = (TILE // cell,) * 2
             radius = rng.integers(11, 15, (2, *shape)).repeat(cell, 1).repeat(cell, 2)
             shift = rng.integers(-4, 5, shape).repeat(cell, 0).repeat(cell, 1)
-            one = (y - 31 - shift) ** 2 + (x - 20) ** 2 < radius[0] ** 2
-            other = (y - 31 + shift) ** 2 + (x - 41) ** 2 < radius[1] ** 2
+            first = (y - 31 - shift) ** 2 + (x - 20) ** 2 < radius[0] ** 2
+            second = (y - 31 + shift) ** 2 + (x - 41) ** 2 < radius[1] ** 2
             box = np.s_[top : min(side, top + TILE), left : min(side, left + TILE)]
             height, width = (part.stop - part.start for part in box)
-            mask[box] = (one | other)[:height, :width]
+            mask[box] = (first | second)[:height, :width]
     return 2 * (side // cell) ** 2
 
 
@@ -198,8 +198,8 @@ def same_distances(path: Path) -> bool:
     import napari_tilewise as tw
 
     mask = np.asarray(zarr.open_array(path / "mask.zarr")[:])
-    found = np.asarray(tw.open(path / "edt.ome.zarr").data[:, :])
-    return bool(np.array_equal(found, ndimage.distance_transform_edt(mask)))
+    result = np.asarray(tw.open(path / "edt.ome.zarr").data[:, :])
+    return bool(np.array_equal(result, ndimage.distance_transform_edt(mask)))
 
 
 def same_split(path: Path) -> bool:

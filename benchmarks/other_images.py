@@ -123,8 +123,8 @@ def line(row: Row) -> str:
     times = (
         f"{row.theirs * 1e3:9.2f} {row.ours * 1e3:9.2f} {row.ratio:8.2f} {row.processor_ratio:8.2f}"
     )
-    words = f"  DIFFERS: {row.difference}" if row.difference else ""
-    return f"{times}  {row.function:32s} {row.label}{words}"
+    note = f"  DIFFERS: {row.difference}" if row.difference else ""
+    return f"{times}  {row.function:32s} {row.label}{note}"
 
 
 def mean(ratios: list[float]) -> float:

@@ -108,12 +108,12 @@ def volume() -> np.ndarray:
 @cache
 def seeds() -> np.ndarray:
     """Return one labelled pixel per object, and one of the ground."""
-    found = np.zeros(coins().shape, int)
+    points = np.zeros(coins().shape, int)
     for region in measure.regionprops(labels()):
         if region.area > 100:
-            found[tuple(int(n) for n in region.centroid)] = region.label
-    found[0, 0] = labels().max() + 1
-    return found
+            points[tuple(int(n) for n in region.centroid)] = region.label
+    points[0, 0] = labels().max() + 1
+    return points
 
 
 @cache
@@ -138,7 +138,7 @@ def in_space(name: str) -> np.ndarray:
 
 def centre(pixels: np.ndarray, lengths: tuple[int, ...]) -> np.ndarray:
     """Return the middle of each plane."""
-    starts = [max(0, n - wanted) // 2 for n, wanted in zip(pixels.shape[-2:], lengths, strict=True)]
+    starts = [max(0, n - size) // 2 for n, size in zip(pixels.shape[-2:], lengths, strict=True)]
     return pixels[(..., *(slice(a, a + n) for a, n in zip(starts, lengths, strict=True)))]
 
 
@@ -179,8 +179,8 @@ def further(spec: AlignedImage, sample: Sample) -> np.ndarray:
     if spec.like:
         return np.roll(pixels, 9, 0)
     shape = pixels.shape if sample.channel is None else pixels.shape[:-1]
-    made = {"labels": labels, "seeds": seeds, "mask": mask}.get(spec.role, coins)()
-    return np.broadcast_to(centre(made, shape[-2:]), shape).copy()
+    image = {"labels": labels, "seeds": seeds, "mask": mask}.get(spec.role, coins)()
+    return np.broadcast_to(centre(image, shape[-2:]), shape).copy()
 
 
 def argument(parameter: Parameter, sample: Sample) -> Any:
@@ -223,9 +223,9 @@ def _table(operation: Operation, pixels: np.ndarray) -> dict[str, Any]:
     }
     if not any(spec.integer for spec in lists.values()):
         return {}
-    found = np.unique(pixels)
-    shuffled = np.roll(found, len(found) // 2)
-    return {name: found if spec.integer else shuffled for name, spec in lists.items()}
+    levels = np.unique(pixels)
+    shuffled = np.roll(levels, len(levels) // 2)
+    return {name: levels if spec.integer else shuffled for name, spec in lists.items()}
 
 
 def arguments(operation: Operation, sample: Sample) -> dict[str, Any]:
@@ -287,10 +287,10 @@ def picture(operation: Operation) -> Picture | None:
                 first = results_of(stack, eager=True)[0]
             except TilewiseError:
                 continue
-        found = Picture(cut, values, first.output, np.asarray(first.value))
-        if not found.is_flat:
-            return found
-        flat = flat or found
+        drawing = Picture(cut, values, first.output, np.asarray(first.value))
+        if not drawing.is_flat:
+            return drawing
+        flat = flat or drawing
     return flat
 
 
@@ -329,19 +329,19 @@ def shown(pixels: np.ndarray, output: Output, *, colour: bool = False) -> np.nda
     return gray if colour else np.repeat(gray[..., None], 3, -1)
 
 
-def drawn(found: Picture) -> np.ndarray:
+def drawn(drawing: Picture) -> np.ndarray:
     """Return the image and the result beside each other."""
-    pixels, colour = found.sample.pixels, found.sample.channel is not None
+    pixels, colour = drawing.sample.pixels, drawing.sample.channel is not None
     kind = Output.LABELS if pixels.dtype.kind == "i" else Output.IMAGE
     before = shown(pixels, kind, colour=colour)
-    if found.output is Output.POINTS:
+    if drawing.output is Output.POINTS:
         after = before.copy()
-        for row in found.result:
+        for row in drawing.result:
             y, x = (int(n) for n in row[pixels.ndim - 2 : pixels.ndim])
             after[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2] = RED
     else:
-        still = colour and found.result.ndim > 2 and found.result.shape[-1] in (3, 4)
-        after = shown(found.result, found.output, colour=still)
+        still = colour and drawing.result.ndim > 2 and drawing.result.shape[-1] in (3, 4)
+        after = shown(drawing.result, drawing.output, colour=still)
     height = max(len(before), len(after))
     gap = np.full((height, GAP, 3), 255, np.uint8)
     padded = [
@@ -362,22 +362,24 @@ def cell(text: str) -> str:
 
 def entry(operation: Operation, folder: Path) -> Iterator[str]:
     """Yield the lines of an operation, and write its picture."""
-    found = picture(operation)
+    drawing = picture(operation)
     name = operation.name
     yield f"({name})=\n## {name.rpartition('.')[2]}\n"
     if operation.deprecated:
         yield f"Deprecated: {operation.deprecated}\n"
     yield f"{cell(operation.summary)}\n"
-    given = ""
-    if found is not None:
-        imsave(folder / f"{name}.png", drawn(found), check_contrast=False)
+    keywords = ""
+    if drawing is not None:
+        imsave(folder / f"{name}.png", drawn(drawing), check_contrast=False)
         plain = {
-            k: v for k, v in found.values.items() if isinstance(v, str | float | int | tuple | dict)
+            k: v
+            for k, v in drawing.values.items()
+            if isinstance(v, str | float | int | tuple | dict)
         }
-        given = "".join(f", {key}={value!r}" for key, value in plain.items())
-        given += "".join(f", {key}=..." for key in found.values if key not in plain)
+        keywords = "".join(f", {key}={value!r}" for key, value in plain.items())
+        keywords += "".join(f", {key}=..." for key in drawing.values if key not in plain)
         yield f":::{{image}} {name}.png\n:alt: An image, and what {name} makes of it\n:::\n"
-    yield f'```py\ntw.apply("{name}", image{given})\n```\n'
+    yield f'```py\ntw.apply("{name}", image{keywords})\n```\n'
     facts = [operation.kind, operation.exactness, f"gives {operation.output}"]
     reach = halo(operation)
     facts += [f"halo: {reach}"] if reach != "-" else []

@@ -96,7 +96,7 @@ def note(operation: Operation) -> str:
 
 def counts(operations: Iterable[Operation]) -> str:
     """Return the table of how many operations there are, by kind and exactness."""
-    found = Counter((op.kind, op.exactness) for op in operations)
+    counts = Counter((op.kind, op.exactness) for op in operations)
     shown = [*Exactness]
 
     def row(name: str, numbers: Iterable[int]) -> str:
@@ -104,9 +104,9 @@ def counts(operations: Iterable[Operation]) -> str:
 
     lines = ["| kind | " + " | ".join(shown) + " | all |", "|---|" + "--:|" * (len(shown) + 1)]
     for kind in Kind:
-        numbers = [found[kind, exactness] for exactness in shown]
+        numbers = [counts[kind, exactness] for exactness in shown]
         lines.append(row(kind, [*numbers, sum(numbers)]))
-    totals = [sum(found[kind, exactness] for kind in Kind) for exactness in shown]
+    totals = [sum(counts[kind, exactness] for kind in Kind) for exactness in shown]
     lines.append(row("**all**", [*totals, sum(totals)]))
     return "\n".join(lines)
 
@@ -151,11 +151,11 @@ def deviations() -> Iterator[str]:
 def public_names() -> dict[str, object]:
     """Return every public name of the modules, by its path below `skimage` or `scipy`."""
     numpy_keys = (key for key in BUILT_IN if library_of(key) is NUMPY)
-    found: dict[str, object] = {key: resolve(key) for key in numpy_keys}
+    functions: dict[str, object] = {key: resolve(key) for key in numpy_keys}
     for module in MODULES[:-1]:
         origin = importlib.import_module(function_path(module))
-        found |= {f"{module}.{name}": getattr(origin, name) for name in origin.__all__}
-    return found
+        functions |= {f"{module}.{name}": getattr(origin, name) for name in origin.__all__}
+    return functions
 
 
 def aliases() -> dict[str, str]:

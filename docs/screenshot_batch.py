@@ -52,7 +52,7 @@ def main(directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     viewer = napari.Viewer()
     viewer.window.resize(*SIZE)
-    here = Path.cwd()
+    working_folder = Path.cwd()
     with tempfile.TemporaryDirectory() as temporary:
         os.chdir(temporary)  # so that the picture shows no place that is only here
         folder = Path("coins")
@@ -75,7 +75,7 @@ def main(directory: Path) -> None:
         panel.view.selectRow(failed)
         panel.view.clicked.emit(panel.table.index(failed, 0))
         take(viewer, directory / "batch.png")
-        os.chdir(here)
+        os.chdir(working_folder)
     viewer.close()
 
 

@@ -269,11 +269,11 @@ def measure(walk: Walk, plain: dict[str, float]) -> None:
     image = viewer.add_image(photograph(), name="coins", scale=(0.5, 0.5), units=("um", "um"))
     viewer.reset_view()
     panel.continues.setChecked(True)
-    for words, params, text in CHAIN:
-        search(panel, words)
+    for phrase, params, text in CHAIN:
+        search(panel, phrase)
         panel.form.set_values(params)
         walk.step(
-            f"Search for “{words}”: {panel.operation.title}",
+            f"Search for “{phrase}”: {panel.operation.title}",
             panel.apply.click,
             text,
             until=lambda: not panel.runner.is_running,
@@ -321,10 +321,10 @@ def measure(walk: Walk, plain: dict[str, float]) -> None:
     )
 
 
-def search(panel: object, words: str) -> None:
+def search(panel: object, phrase: str) -> None:
     """Type words into the search box, and choose what comes first, as a user does."""
     panel.chooser.search.clear()
-    QTest.keyClicks(panel.chooser.search, words)
+    QTest.keyClicks(panel.chooser.search, phrase)
     QTest.keyClick(panel.chooser.search, Qt.Key.Key_Return)
 
 

@@ -89,8 +89,8 @@ def main(argv: list[str] | None = None) -> None:
     expected, seconds = classic_loop(args.rows)
     print(f"  classic loop: {seconds:.2f} s for {len(expected)} windows")
     for backend in ("serial", "auto", *(["dask"] if args.dask else [])):
-        made, seconds = windows_of_hubble(args.rows, backend=backend)
-        np.testing.assert_array_equal(made, expected)
+        image, seconds = windows_of_hubble(args.rows, backend=backend)
+        np.testing.assert_array_equal(image, expected)
         print(f"  tw.batch, backend={backend!r}: {seconds:.2f} s, the same")
 
 

@@ -236,8 +236,8 @@ def main() -> int:
                 outcomes.append(Outcome(package, name + inside, *result))
     rows = [list(Outcome._fields), *([cell.replace("|", "/") for cell in row] for row in outcomes)]
     counts = [
-        sum(o.result.startswith(words) for o in outcomes)
-        for words in (("read", "opened"), "refused")
+        sum(o.result.startswith(beginnings) for o in outcomes)
+        for beginnings in (("read", "opened"), "refused")
     ]
     equal = sum(o.other.startswith("equal") for o in outcomes)
     summary = (

@@ -7,6 +7,8 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+import pytest
+
 import napari_tilewise
 
 ROOT = Path(napari_tilewise.__file__).parent
@@ -77,21 +79,36 @@ def test_nothing_loose_beside_the_packages():
     assert loose == {"__init__", "__main__", "axes", "errors", "grid", "sizes", "types"}
 
 
+def names(tree):
+    """Yield the names that a module gives to variables, parameters, functions and classes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+
+
 def test_names_are_nouns_of_what_they_hold():
     lines, vague = 0, defaultdict(int)
     for name, tree in modules():
         lines += len((ROOT / name).read_text(encoding="utf-8").splitlines())
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                word = node.id
-            elif isinstance(node, ast.arg):
-                word = node.arg
-            elif isinstance(node, ast.FunctionDef | ast.ClassDef):
-                word = node.name
-            else:
-                continue
-            vague[name] += word.strip("_").lower() in EMPTY
+        vague[name] = sum(word.strip("_").lower() in EMPTY for word in names(tree))
     assert 1000 * sum(vague.values()) / lines < 0.1, {k: n for k, n in vague.items() if n}
+
+
+@pytest.mark.parametrize("folder", ["benchmarks", "docs", "examples", "scripts"])
+def test_scripts_have_such_names_too(folder):
+    """But a box has a left side, and HERE is the folder of a script."""
+    paths = (TESTS.parent / folder).rglob("*.py")
+    vague = {
+        f"{path.name}: {name}"
+        for path in paths
+        for name in names(ast.parse(path.read_text(encoding="utf-8")))
+        if name.strip("_").lower() in EMPTY - {"left"} and name != "HERE"
+    }
+    assert vague == set()
 
 
 QT_WAITS = {"waitUntil", "waitSignal", "waitSignals", "waitExposed", "waitActive", "waitForDone"}
