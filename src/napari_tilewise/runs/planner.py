@@ -25,12 +25,11 @@ from napari_tilewise.engine.budget import (
     tables_bytes,
     working_bytes,
 )
-from napari_tilewise.engine.result_axes import result_axes
 from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.system.cache import ChunkCache
 from napari_tilewise.engine.system.machine import available_memory
 from napari_tilewise.engine.system.resident import resident
-from napari_tilewise.errors import InvalidImage, MemoryBudgetExceeded
+from napari_tilewise.errors import MemoryBudgetExceeded
 from napari_tilewise.executors import choose
 from napari_tilewise.executors.selection import AUTO, better
 from napari_tilewise.grid import Grid
@@ -42,7 +41,8 @@ from napari_tilewise.operations import BUILT_IN
 from napari_tilewise.pipeline.bind import Pipeline, bind_recipe, named_spatial, recipe_images
 from napari_tilewise.pipeline.materialize import Decision, decide
 from napari_tilewise.pipeline.pixel_sizes import stated_sizes
-from napari_tilewise.runs.run_plan import OutputGeometry, RunPlan
+from napari_tilewise.runs.output_geometry import output_axes, output_geometry, output_shape
+from napari_tilewise.runs.run_plan import RunPlan
 from napari_tilewise.runs.tile_time import LONGEST, measure_pace
 from napari_tilewise.sizes import format_size
 
@@ -235,13 +235,15 @@ class _Planner:
 
     def _plan(self, layout: Layout | None) -> RunPlan:
         decisions = self._decisions(layout)
-        shape, axes = self._output_shape(), self._output_axes()
+        last = self.pipeline.last
+        shape, axes = output_shape(last, self.image), output_axes(last)
         tile, budget = self._largest(layout, decisions)
         self._allot(budget, tile)
         materialized = {d.step: d.in_memory for d in decisions if d.keep}
+        geometry = output_geometry(last, self.image, axes, self._chunks(shape, axes, tile))
         return RunPlan(
             self.request, self.image, self.axes, self.pipeline.with_layout(tile, materialized),
-            decisions, tile, self._geometry(axes, self._chunks(shape, axes, tile)),
+            decisions, tile, geometry,
             budget, self.limit, self.session, self.executor,
         )  # fmt: skip
 
@@ -251,7 +253,9 @@ class _Planner:
         """Return the largest tiles and most workers; a layout's tiles, where one is given."""
         tiles: Sequence[tuple[int, ...]] = [] if layout is None else [layout.tile]
         if layout is None:
-            tiles = self._tiles(self._chunks(self._output_shape(), self._output_axes()))
+            last = self.pipeline.last
+            shape = output_shape(last, self.image)
+            tiles = self._tiles(self._chunks(shape, output_axes(last)))
         try:
             return self._fitting(tiles, decisions, TABLES[0])
         except MemoryBudgetExceeded:
@@ -304,26 +308,6 @@ class _Planner:
         if layout is None:
             return decisions
         return tuple(replace(d, keep=d.step in layout.materialized) for d in decisions)
-
-    def _output_shape(self) -> tuple[int, ...]:
-        last = self.pipeline.last
-        shape = last.shape if last.is_image else ()
-        if 0 in shape:
-            raise InvalidImage(
-                f"{last.call.operation.name} leaves no pixels of an image of shape "
-                f"{self.image.data.shape}: the result would have the shape {shape}. Check its "
-                "parameters, or the image."
-            )
-        return shape
-
-    def _output_axes(self) -> tuple[str, ...]:
-        last = self.pipeline.last
-        if not last.is_image:
-            return ()
-        if last.names is not None:
-            return last.names
-        ndim = len(last.shape)
-        return _axes.default_axes(ndim, is_rgb=ndim > 1 and last.channel == ndim - 1)
 
     def _chunks(
         self, shape: tuple[int, ...], axes: tuple[str, ...], tile: Sequence[int] | None = None
@@ -446,18 +430,3 @@ class _Planner:
         tables = tables_bytes(self.pipeline.order, self.limit - budget.process, TABLES[1])
         rest = budget.process + budget.cache + budget.materialized + min(tables, budget.tables)
         return max(budget.workers * budget.per_worker, self.limit - rest)
-
-    def _geometry(self, axes: tuple[str, ...], chunks: tuple[int, ...]) -> OutputGeometry:
-        """Return where the output's pixels lie, from the source's and the operations'."""
-        image, last = self.image, self.pipeline.last
-        scale, units, translate = [], [], []
-        for axis in result_axes(last):
-            size, unit, position = 1.0, None, 0.0
-            if axis.origin is not None and axis.sampling is not None:
-                size, unit = float(image.scale[axis.origin]), image.units[axis.origin]
-                position = float(image.translate[axis.origin]) + size * axis.sampling.start
-                size *= axis.sampling.step
-            scale.append(size)
-            units.append(unit)
-            translate.append(position)
-        return OutputGeometry(axes, chunks, tuple(scale), tuple(units), tuple(translate))

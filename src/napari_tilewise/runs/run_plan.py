@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from napari_tilewise.pipeline.bind import Pipeline
     from napari_tilewise.pipeline.materialize import Decision
     from napari_tilewise.recipe import Recipe, Step
+    from napari_tilewise.runs.output_geometry import OutputGeometry
     from napari_tilewise.runs.request import RunRequest
 
 
@@ -41,20 +42,6 @@ class Layout:
     """Tile lengths in pixels along the spatial axes."""
     materialized: tuple[int, ...]
     """Numbers of the steps whose results are materialized."""
-
-
-@dataclass(frozen=True)
-class OutputGeometry:
-    """Axes, chunks and pixel sizes of the output; all empty if it is not an image."""
-
-    axes: tuple[str, ...]
-    chunks: tuple[int, ...]
-    """Chunk lengths in pixels, one per axis."""
-    scale: tuple[float, ...]
-    """Size of a pixel along each axis."""
-    units: tuple[str | None, ...]
-    translate: tuple[float, ...] = ()
-    """Position of the first pixel along each axis."""
 
 
 @dataclass(frozen=True, eq=False)
