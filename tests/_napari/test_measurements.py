@@ -17,9 +17,9 @@ from window_work import WindowWork
 
 import napari_tilewise as tw
 from napari_tilewise._napari.layers import object_table
+from napari_tilewise._napari.layers.columns import plain_columns
 from napari_tilewise._napari.manifest.commands import open_measurements
 from napari_tilewise._napari.measurements.measurements_panel import MeasurementsPanel
-from napari_tilewise._napari.tables.columns import plain_columns
 
 pytestmark = pytest.mark.gui
 

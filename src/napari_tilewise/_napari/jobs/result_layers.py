@@ -10,8 +10,8 @@ from napari.layers import Image, Labels, Points, Shapes, Surface
 
 from napari_tilewise._napari.jobs import arrange, object_tables
 from napari_tilewise._napari.layers import layer_record, object_table
+from napari_tilewise._napari.layers.columns import TableColumn, in_units
 from napari_tilewise._napari.layers.snapshot import move_lazy, remember_lazy
-from napari_tilewise._napari.tables.columns import TableColumn, in_units
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.spec.operation import Output
 

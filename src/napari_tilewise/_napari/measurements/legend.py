@@ -8,8 +8,8 @@ from qtpy.QtCore import QRectF, Qt
 from qtpy.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent, QPalette
 from qtpy.QtWidgets import QWidget
 
+from napari_tilewise._napari.layers.columns import format_value
 from napari_tilewise._napari.measurements.object_colours import COLORMAP
-from napari_tilewise._napari.tables.columns import format_value
 
 STOPS = 16
 

@@ -10,11 +10,11 @@ from napari.layers import Labels, Layer, Points
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QTabWidget, QVBoxLayout
 
 from napari_tilewise._napari.layers import layer_record, object_table
+from napari_tilewise._napari.layers.columns import object_columns, plain_columns
 from napari_tilewise._napari.layers.viewer_layers import is_arriving
 from napari_tilewise._napari.measurements.numbers_view import NumbersView
 from napari_tilewise._napari.measurements.object_link import link_to
 from napari_tilewise._napari.measurements.objects_view import ObjectsView
-from napari_tilewise._napari.tables.columns import object_columns, plain_columns
 from napari_tilewise._napari.widgets.docks import with_panel
 from napari_tilewise._napari.widgets.elided import elided
 from napari_tilewise._napari.widgets.labelled_rows import rows

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_tilewise._napari.layers.columns import TableColumn, in_units, plain_columns
 from napari_tilewise._napari.measurements.plot import PlotData
-from napari_tilewise._napari.tables.columns import TableColumn, in_units, plain_columns
 from napari_tilewise.operations.spec.measuring.calibration import MeasuredColumn
 
 if TYPE_CHECKING:

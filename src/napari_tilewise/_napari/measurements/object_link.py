@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from numpy.typing import ArrayLike, NDArray
 
+    from napari_tilewise._napari.layers.columns import TableColumn
     from napari_tilewise._napari.layers.object_table import ObjectTable
-    from napari_tilewise._napari.tables.columns import TableColumn
 
 SMALLEST, LARGEST, USUAL = 24, 500, 120
 """Pixels of the screen: an object outside of these is shown at the usual size."""

@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_tilewise._napari.layers.columns import TableColumn
     from napari_tilewise._napari.measurements.object_link import ObjectLink
-    from napari_tilewise._napari.tables.columns import TableColumn
 
 MOST_RANGES = 2000
 """Chosen rows in more separate ranges are counted, but not marked in the table."""

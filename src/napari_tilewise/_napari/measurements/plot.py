@@ -23,7 +23,7 @@ from qtpy.QtGui import (
 from qtpy.QtWidgets import QSizePolicy, QWidget
 from scipy.ndimage import grey_dilation
 
-from napari_tilewise._napari.tables.columns import format_value
+from napari_tilewise._napari.layers.columns import format_value
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_tilewise._napari.tables.columns import TableColumn
+    from napari_tilewise._napari.layers.columns import TableColumn
     from napari_tilewise.engine.events import Listener
 
 ROWS_PER_CHUNK = 65536

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from qtpy.QtCore import QObject
 
-    from napari_tilewise._napari.tables.columns import TableColumn
+    from napari_tilewise._napari.layers.columns import TableColumn
 
 ALIGNMENT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 
