@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from skimage import color, data, exposure, feature, filters, measure, segmentation, util
+from scipy import ndimage as ndi
+from skimage import color, data, exposure, feature, filters, measure, segmentation, transform, util
 
 import napari_tilewise as tw
 from napari_tilewise.engine.at_once import bound_call, pixel_checks, prepared_calls, whole_image
@@ -394,6 +395,94 @@ def test_a_finite_image_is_told_from_others(dtype: str, value: float) -> None:
         other = image.copy()
         other.flat[number] = value
         assert check(other) == is_finite(other) == bool(np.isfinite(value))
+
+
+SHOWN: dict[str, dict[str, Any]] = {
+    "exposure.cumulative_distribution": {},
+    "exposure.histogram": {"nbins": 20},
+    "feature.corner_subpix": {"corners": np.array([[9, 9], [20, 31]]), "window_size": 9},
+    "ndimage.center_of_mass": {},
+    "ndimage.histogram": {"min": 0, "max": 1, "bins": 9},
+    "ndimage.uniform_filter1d": {"size": 4, "axis": 0, "origin": 1},
+    "transform.integral_image": {},
+    "transform.resize_local_mean": {"output_shape": (13, 60)},
+}
+
+
+def test_what_results_show_is_tested() -> None:
+    shown = {name for name, item in tw.OPERATIONS.items() if item.cost.at_once.shown is not None}
+    assert set(SHOWN) == shown
+
+
+def answer_of(name: str, image: np.ndarray, params: dict[str, Any]) -> str:
+    try:
+        return repr(tw.apply(name, image, **params))
+    except tw.TilewiseError as error:
+        return str(error)
+
+
+@pytest.mark.filterwarnings("ignore:.*(invalid value|divide by zero|overflow)")
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("name", SHOWN)
+def test_a_result_shows_that_the_image_was_finite(
+    name: str, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, looked = (GRAY / 2550).astype(dtype), []
+    image[9:21, 9:32] += 0.8
+    params = SHOWN[name]
+    check_of = pixel_checks.finite_check
+
+    def noted(pixels: np.ndarray) -> Any:
+        check = check_of(pixels)
+        return lambda pixels: looked.append(True) or check(pixels)
+
+    monkeypatch.setattr(pixel_checks, "finite_check", noted)
+    first = answer_of(name, image, params)
+    assert answer_of(name, image.copy(), params) == first
+    assert not looked
+    with np.errstate(all="ignore"):
+        for pixel in ((0, 0), (9, 10), (21, 30), (39, 0), (0, 49), (39, 49), (38, 48)):
+            for value in (np.nan, np.inf, -np.inf, 1e300):
+                other = image.copy()
+                other[pixel] = value
+                again = answer_of(name, other, params)
+                prepared_calls._prepared.clear()
+                prepared_calls._latest.clear()
+                assert again == answer_of(name, other, params), (pixel, value)
+                answer_of(name, image, params)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_components_of_any_numbers_are_those_of_tiles(dtype: str) -> None:
+    image = np.where(GRAY > 99, GRAY, 0).astype(dtype)
+    image.flat[::7], image.flat[3::31], image.flat[5::37] = np.nan, -np.inf, -0.0
+    for result in (tw.apply("ndimage.label", image), ndi.label(image)):
+        labels, count = tw.apply("ndimage.label", image, tiles=16)
+        np.testing.assert_array_equal(result[0], labels)
+        assert result[1] == count
+
+
+def test_numbers_of_labels_show_nothing_of_other_pixels() -> None:
+    image, labels = GRAY / 255, (GRAY > 99).astype(np.uint8)
+    params = {"labels": labels}
+    tw.apply("ndimage.center_of_mass", image, **params)
+    image[np.unravel_index(np.argmin(labels), labels.shape)] = np.nan
+    again = answer_of("ndimage.center_of_mass", image, params)
+    prepared_calls._prepared.clear()
+    prepared_calls._latest.clear()
+    assert again == answer_of("ndimage.center_of_mass", image, params)
+
+
+def test_integers_show_nothing_of_the_floats_that_they_came_from() -> None:
+    image = GRAY / 255
+    for _ in range(2):
+        found = tw.apply("transform.integral_image", image, dtype="int64")
+        np.testing.assert_array_equal(found, transform.integral_image(image, dtype="int64"))
+    image[0, 0] = np.nan
+    answer = answer_of("transform.integral_image", image, {"dtype": "int64"})
+    prepared_calls._latest.clear()
+    prepared_calls._prepared.clear()
+    assert answer == answer_of("transform.integral_image", image, {"dtype": "int64"})
 
 
 def test_results_never_share_memory_with_the_image() -> None:

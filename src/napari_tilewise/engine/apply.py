@@ -164,7 +164,7 @@ def apply(
     if (
         type(image) is np.ndarray
         and isinstance(name, str)
-        and is_whole(axes, spatial, tiles, progress, cancel)
+        and _is_whole(axes, spatial, tiles, progress, cancel)
     ):
         before = computed_as_before(name, image, params)
         if before is not None:
@@ -173,14 +173,8 @@ def apply(
     return apply_anew(name, image, params, selection, tiles, control)
 
 
-def is_whole(axes: Value, spatial: Value, tiles: Value, progress: Value, cancel: Value) -> bool:
-    """Return whether nothing is said of axes, tiles and the run: a small image may go as a whole.
-
-    Parameters
-    ----------
-    axes, spatial, tiles, progress, cancel
-        See `apply`.
-    """
+def _is_whole(axes: Value, spatial: Value, tiles: Value, progress: Value, cancel: Value) -> bool:
+    """Return whether nothing is said of axes, tiles and the run."""
     return (
         axes is None
         and spatial is None
@@ -212,7 +206,7 @@ def apply_anew(
     control
         Progress and cancel.
     """
-    is_free = is_whole(selection.names, selection.spatial, tiles, control.progress, control.cancel)
+    is_free = _is_whole(selection.names, selection.spatial, tiles, control.progress, control.cancel)
     operation = get_operation(name)
     out = _output_array(operation, image, params)
     is_plain = type(image) is np.ndarray

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from napari_tilewise.axes import AxisSelection
-from napari_tilewise.engine.apply import apply_anew, is_whole
+from napari_tilewise.engine.apply import apply_anew
 from napari_tilewise.engine.at_once.prepared_calls import computed_as_before
 from napari_tilewise.engine.control import Control
 from napari_tilewise.errors import InvalidParameter
@@ -99,11 +99,20 @@ def apply(
     Cancelled
         When `cancel` was set.
     """
-    if type(image) is np.ndarray and viewer is None and isinstance(name, str):
-        if is_whole(axes, spatial, tiles, progress, cancel):
-            before = computed_as_before(name, image, params)
-            if before is not None:
-                return before[0]
+    if (
+        type(image) is np.ndarray
+        and axes is None
+        and spatial is None
+        and progress is None
+        and cancel is None
+        and viewer is None
+        and isinstance(tiles, str)
+        and tiles == "auto"
+        and isinstance(name, str)
+    ):
+        before = computed_as_before(name, image, params)
+        if before is not None:
+            return before[0]
     function = _function_of_any((type(image), *map(type, params.values())))
     if function is not None:
         return function(

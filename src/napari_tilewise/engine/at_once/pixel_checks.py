@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
+
 from napari_tilewise.engine.at_once.bound_call import LITTLE, SMALL
 from napari_tilewise.engine.system.machine import lately_available_memory
 from napari_tilewise.operations.spec.substitution import accepts, finite_check, is_finite
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
     from napari_tilewise.engine.at_once.bound_call import BoundCall
     from napari_tilewise.operations.spec.operation import Cost
-    from napari_tilewise.types import Array, Parameters
+    from napari_tilewise.types import Array, Parameters, Value
 
 PixelCheck: TypeAlias = "tuple[str | None, Callable[[Array], bool]]"
 """The name of a further image, None for the image itself, and what it has to pass."""
@@ -70,10 +72,13 @@ def later_checks(bound: BoundCall, pixels: Array, images: Parameters) -> list[Pi
     """
     checks: list[PixelCheck] = []
     for name, array in ((None, pixels), *images.items()):
-        if array is not None and bound.is_finite and array.dtype.kind == "f":
+        if array is None:
+            continue
+        is_shown = name is None and bound.call.operation.cost.at_once.shown is not None
+        if bound.is_finite and array.dtype.kind == "f" and not is_shown:
             checks.append((name, finite_check(array)))
-        if array is not None and bound.is_counted and _is_counted(array):
-            checks.append((name, _has_few_levels))
+        if bound.is_counted and _is_counted(array):
+            checks.append((name, _levels_check(array)))
     suits = bound.call.operation.cost.at_once.suits
     if suits is not None:
         checks.append((None, suits))
@@ -81,6 +86,23 @@ def later_checks(bound: BoundCall, pixels: Array, images: Parameters) -> list[Pi
         cost, more = bound.call.operation.cost, bound.more_bytes
         checks.append((None, lambda pixels: _fits(cost, pixels) and is_free(more)))
     return checks
+
+
+def shown_by_result(bound: BoundCall, pixels: Array) -> Callable[[Array, Value], bool] | None:
+    """Return what a later image and its result have to pass together; None: nothing.
+
+    Parameters
+    ----------
+    bound
+        The call, of a small image.
+    pixels
+        An image of this form.
+    """
+    shown, call = bound.call.operation.cost.at_once.shown, bound.call
+    if shown is None or not bound.is_finite or pixels.dtype.kind != "f":
+        return None
+    is_finite_image = finite_check(pixels)
+    return lambda image, result: shown(call, image, result) or is_finite_image(image)
 
 
 def is_free(nbytes: float) -> bool:
@@ -117,7 +139,17 @@ def _has_few_levels(image: Array | None) -> bool:
     """Return whether the range of integers is short."""
     if image is None or not _is_counted(image):
         return True
-    # Negative numbers are large ones without a sign.
-    if int(image.view(f"u{image.dtype.itemsize}").max()) <= MOST_LEVELS:
-        return True
-    return int(image.max()) - min(0, int(image.min())) <= MOST_LEVELS
+    return _levels_check(image)(image)
+
+
+def _levels_check(image: Array) -> Callable[[Array], bool]:
+    """Return whether the range is short, of images of one data type, with the fewest steps."""
+    unsigned = np.dtype(f"u{image.dtype.itemsize}")
+
+    def has_few_levels(image: Array) -> bool:
+        # Negative numbers are large ones without a sign.
+        if np.maximum.reduce(image.view(unsigned), axis=None) <= MOST_LEVELS:
+            return True
+        return int(image.max()) - min(0, int(image.min())) <= MOST_LEVELS
+
+    return has_few_levels

@@ -54,8 +54,6 @@ class _Latest(NamedTuple):
 
     shape: tuple[int, ...]
     dtype: DType
-    length: int
-    """How many parameters were passed."""
     values: dict[str, Value]
     """Those that are plain, by which they are recognized as the same objects; forms of arrays."""
     run: Run
@@ -80,19 +78,11 @@ def computed_as_before(name: str, image: Array, params: Parameters) -> tuple[Val
         The operation's parameters, not yet checked.
     """
     latest = _latest.get(name)
-    if (
-        latest is not None
-        and image.dtype is latest.dtype
-        and image.shape == latest.shape
-        and image.flags.c_contiguous
-        and (not (params or latest.length) or _is_like(latest, params))
-    ):
-        run = latest.run
-    else:
-        earlier = _earlier_run(name, image, params)
-        if earlier is None:
+    run = None if latest is None else _run_of(latest, image, params)
+    if run is None:
+        run = _earlier_run(name, image, params)
+        if run is None:
             return None
-        run = earlier
     try:
         return run(image, params)
     except TilewiseError:
@@ -101,14 +91,16 @@ def computed_as_before(name: str, image: Array, params: Parameters) -> tuple[Val
         return None
 
 
-def _is_like(latest: _Latest, params: Parameters) -> bool:
-    """Return whether parameters are the latest call's, with other pixels in its further images."""
-    if len(params) != latest.length:
-        return False
-    values = latest.values
+def _run_of(latest: _Latest, image: Array, params: Parameters) -> Run | None:
+    """Return what computes the result, if a call is the latest one with other pixels."""
+    shape, dtype, values, run = latest
+    if image.dtype is not dtype or image.shape != shape or len(params) != len(values):
+        return None
+    if not image.flags.c_contiguous:
+        return None
     for name, value in params.items():
         if name not in values:
-            return False
+            return None
         before = values[name]
         if value is before:
             continue  # nothing that is plain can be written into
@@ -116,16 +108,16 @@ def _is_like(latest: _Latest, params: Parameters) -> bool:
         if kind is not np.ndarray:
             # 0.0 and -0.0 are equal; other equal numbers of a type, or texts, are the same.
             if kind is not type(before) or kind not in PLAIN or not value or value != before:
-                return False
-        elif not (
-            type(before) is _ArrayForm
-            and value.dtype is before.dtype
-            and value.shape == before.shape
-            and value.flags.c_contiguous
-            and (before.items is None or value.tobytes() == before.items)
-        ):
-            return False
-    return True
+                return None
+        elif type(before) is not _ArrayForm:
+            return None
+        else:
+            shape, dtype, items = before
+            if value.dtype is not dtype or value.shape != shape or not value.flags.c_contiguous:
+                return None
+            if items is not None and value.tobytes() != items:
+                return None
+    return run
 
 
 def _earlier_run(name: str, image: Array, params: Parameters) -> Run | None:
@@ -155,7 +147,7 @@ def _set_latest(
         key: _array_form(value, key in images) if type(value) is np.ndarray else value
         for key, value in params.items()
     }
-    _latest[name] = _Latest(shape, prepared.dtype, len(values), values, prepared.run)
+    _latest[name] = _Latest(shape, prepared.dtype, values, prepared.run)
 
 
 def _array_form(array: Array, is_image: bool) -> _ArrayForm:

@@ -25,7 +25,7 @@ from napari_tilewise.engine.at_once.bound_call import (
 )
 from napari_tilewise.engine.at_once.declared_result import as_declared, result_of_form
 from napari_tilewise.engine.at_once.one_tile import results_of_one_tile
-from napari_tilewise.engine.at_once.pixel_checks import is_free, later_checks, pays
+from napari_tilewise.engine.at_once.pixel_checks import is_free, later_checks, pays, shown_by_result
 from napari_tilewise.engine.at_once.prepared_calls import prepare_call
 from napari_tilewise.engine.system.machine import processors
 from napari_tilewise.errors import OperationFailed, TilewiseError
@@ -36,7 +36,7 @@ from napari_tilewise.operations.spec.parameters import OtherImage
 from napari_tilewise.operations.spec.substitution import kernel_for
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from napari_tilewise.engine.at_once.bound_call import BoundCall
@@ -120,32 +120,46 @@ def _prepare(bound: BoundCall, image: Array, params: Parameters, images: Paramet
     if len(arrays) > len(further) and not bound.has_arrays:
         return  # not among what later calls are found by
     keywords = {**_keywords(bound), **dict.fromkeys(set(images) - set(further))}
-    checks = later_checks(bound, image, images)
-    prepare_call(bound.call, params, further, _later_call(bound, keywords, further, checks))
+    run = _later_call(bound, keywords, further, later_checks(bound, image, images))
+    shown = shown_by_result(bound, image)
+    prepare_call(bound.call, params, further, run if shown is None else _if_shown(run, shown))
 
 
 def _later_call(
     bound: BoundCall, keywords: Parameters, further: Sequence[str], checks: Sequence[PixelCheck]
 ) -> Run:
     """Return what computes the result of later images, with the fewest steps for most of them."""
-    function, declared = bound.function, result_of_form(bound)
-    has_arrays = bound.has_arrays
+    function, declared, has_arrays = bound.function, result_of_form(bound), bound.has_arrays
+    refuses = bound.call.operation.cost.at_once.shown is None
 
     def run(image: Array, params: Parameters) -> tuple[Value] | None:
         for name, suits in checks:
             if not suits(image if name is None else params[name]):
                 return None
         own = with_own_values(keywords) if has_arrays else keywords
+        if further:
+            own = {**own}
+            for name in further:
+                own[name] = params[name]
         try:
-            if further:
-                own = {**own, **{name: params[name] for name in further}}
             result = function(image, **own)
         except Exception as error:
-            _raise_refusal(bound, error)
-            raise
+            if refuses:
+                _raise_refusal(bound, error)
+            raise  # of an image that was not looked at: the longer way tells why
         return declared(image, result)
 
     return run
+
+
+def _if_shown(run: Run, shown: Callable[[Array, Value], bool]) -> Run:
+    """Return what computes results, and none of images that have to be looked at before."""
+
+    def checked(image: Array, params: Parameters) -> tuple[Value] | None:
+        result = run(image, params)
+        return result if result is None or shown(image, result[0]) else None
+
+    return checked
 
 
 def _by_function(bound: BoundCall, pixels: Array, images: Parameters) -> Value:

@@ -13,6 +13,7 @@ import numpy as np
 
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.shared.common import as_float_type
+from napari_tilewise.operations.shared.finite_results import centers_are_finite
 from napari_tilewise.operations.shared.histograms import (
     BINNING,
     COUNTING,
@@ -220,6 +221,7 @@ OPERATIONS = (
                 finite=True,
                 counted=True,
                 when=_is_of_image,
+                shown=centers_are_finite,
             ),
         ),
         note=f"Integer histograms of {MOST_BINS} or more bins are rejected.",
@@ -237,7 +239,7 @@ OPERATIONS = (
             memory=6.0,
             numbers=counted_levels,
             largest_region=bins_of,
-            at_once=AtOnce(function=2**16, counted=True),
+            at_once=AtOnce(function=2**16, counted=True, shown=centers_are_finite),
         ),
     ),
 )

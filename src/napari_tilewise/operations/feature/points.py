@@ -5,7 +5,7 @@ Points are grouped by position, and the pixels around a group are read together.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from napari_tilewise.errors import InvalidParameter, InvalidParameterType
 from napari_tilewise.operations.feature.tensors import DROPPED_FIRST
 from napari_tilewise.operations.shared.common import as_float
+from napari_tilewise.operations.shared.finite_results import all_are_finite
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.measuring.calibration import IN_PIXELS
 from napari_tilewise.operations.spec.operation import (
@@ -251,7 +252,8 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_window_reach),
         plan_of=_subpix,
         limits=Limits(ndim=(2, 2), check=_check_corners),
-        cost=_cost(_window_reach),
+        # Of windows with NaN or infinity no corner comes.
+        cost=replace(_cost(_window_reach), at_once=SMALL_WHOLE._replace(shown=all_are_finite)),
     ),
     Operation(
         name="feature.corner_orientations",

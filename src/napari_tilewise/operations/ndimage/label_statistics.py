@@ -28,6 +28,7 @@ from napari_tilewise.operations.ndimage.label_groups import (
     shape_of,
 )
 from napari_tilewise.operations.ndimage.nd_parameters import check_precision, checked
+from napari_tilewise.operations.shared.finite_results import all_are_counted, sum_is_finite
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.accuracy import IDENTICAL
 from napari_tilewise.operations.spec.measuring.calibration import IN_PIXELS, PixelLengths
@@ -317,6 +318,7 @@ def _histogram(call: Call) -> Plan:
 
 
 AT_ONCE = AtOnce(function=2**16, finite=True, when=is_one_group)
+OF_SUM = AT_ONCE._replace(shown=sum_is_finite)
 COST = Cost(numbers=PER_PIXEL, memory=8.0, at_once=AT_ONCE)
 
 
@@ -403,7 +405,7 @@ OPERATIONS = (
             "center_of_mass", _center_of_mass, VALUES, accuracy=SUMS, note=EXACT_FOR_INTEGERS
         ),
         step=AsStep(calibration=IN_PIXELS),
-        cost=replace(COST, at_once=AT_ONCE._replace(when=_has_short_products)),
+        cost=replace(COST, at_once=OF_SUM._replace(when=_has_short_products)),
     ),
     replace(
         _measurement(
@@ -417,6 +419,6 @@ OPERATIONS = (
                 **GROUPED,
             },
         ),
-        cost=replace(COST, largest_region=_bins),
+        cost=replace(COST, largest_region=_bins, at_once=AT_ONCE._replace(shown=all_are_counted)),
     ),
 )

@@ -39,6 +39,7 @@ from napari_tilewise.operations.shared.common import (
     kernel_length,
     require_finite,
 )
+from napari_tilewise.operations.shared.finite_results import line_ends_are_finite
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     Accuracy,
@@ -235,7 +236,11 @@ def _uniform(name: str, specs: dict[str, Spec], halo: Callable[[Call], HaloLike]
         ),
         adapter=NO_AXES,
         cost=Cost(
-            memory=6.0, largest_region=_line_of_window, at_once=AtOnce(function=2**16, finite=True)
+            memory=6.0,
+            largest_region=_line_of_window,
+            at_once=AtOnce(
+                function=2**16, finite=True, shown=line_ends_are_finite if one_axis else None
+            ),
         ),
         note="Integers give the whole image's bits; those of which a window's sum may exceed 2**53 "
         "are refused. "

@@ -276,7 +276,7 @@ OPERATIONS = (
         limits=Limits(check=checked(check_type, _check_label)),
         constraints=(Constraint(names=("structure",), satisfy=_symmetric),),
         adapter=Adapter(kernels=(LABELLING,), modernize=untiled(output=ARRAY)),
-        cost=Cost(memory=6.0, at_once=AtOnce(function=2**16, finite=True)),
+        cost=Cost(memory=6.0, at_once=AtOnce(function=2**16)),
     ),
     Operation(
         name="ndimage.binary_fill_holes",

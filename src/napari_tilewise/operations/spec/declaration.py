@@ -199,6 +199,9 @@ class AtOnce(NamedTuple):
     handing out tiles."""
     suits: Callable[[Array], bool] | None = None
     """The images of which it does, where their pixels decide; None: all."""
+    shown: Callable[[Call, Array, Any], bool] | None = None
+    """Whether a result shows that NaN and infinity had no part in it, as a sum of all pixels does:
+    the pixels of later images are looked at only where it does not. None: no result does."""
     copies: int | None = None
     """What the kernel takes, in images of the image's own data type, image and result included;
     unless given, what `Cost` says."""

@@ -17,6 +17,7 @@ from skimage.transform import integrate
 
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.grid import Grid, Region
+from napari_tilewise.operations.shared.finite_results import last_is_finite
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     SMALL_WHOLE,
@@ -285,7 +286,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_halo, typical_halo=lambda call: 0),
         result=ResultSpec(dtype=_dtype),
         plan_of=_integral_image,
-        cost=Cost(memory=5.0, at_once=SMALL_WHOLE),
+        cost=Cost(memory=5.0, at_once=SMALL_WHOLE._replace(shown=last_is_finite)),
         note="Stores the sums at the edges of cells of 1024 x 1024 (128 x 128 x 128) pixels.",
     ),
     Operation(

@@ -15,6 +15,7 @@ import numpy as np
 from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.grid import Region, extent
 from napari_tilewise.operations.shared.common import CHANNEL, as_float, require_finite
+from napari_tilewise.operations.shared.finite_results import all_are_finite
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
@@ -204,7 +205,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(sampling=_sampling),
         plan_of=_plan,
         limits=Limits(check=_check),
-        cost=Cost(memory=6.0, at_once=SMALL_WHOLE),
+        cost=Cost(memory=6.0, at_once=SMALL_WHOLE._replace(shown=all_are_finite)),
         adapter=Adapter(wrap=_with_tuple),
     ),
 )
