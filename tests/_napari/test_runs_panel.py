@@ -313,7 +313,7 @@ def test_a_left_run_is_listed_gone_on_with_and_opened(
     panel.look()
     wait(qtbot, panel, Status.INTERRUPTED)
     row = only(panel)
-    assert row.progress == f"5 of {TILES} tiles"
+    assert (row.title, row.progress) == ("Gaussian", f"5 of {TILES} tiles")
     assert row.fraction == pytest.approx(0.2)
     assert not panel.open.isEnabled()
     follow("another")
@@ -328,7 +328,7 @@ def test_a_left_run_is_listed_gone_on_with_and_opened(
     panel.refresh()
     assert [row.run for row in panel.selected] == [row.run]
     ((text, show),) = notes[-1].actions
-    assert (notes[-1].message, text) == ("filters.gaussian into left.ome.zarr: finished.", "Show")
+    assert (notes[-1].message, text) == ("Gaussian into left.ome.zarr: finished.", "Show")
     show(None)
     qtbot.waitUntil(lambda: len(viewer.layers) == 1, timeout=TIMEOUT)
     assert isinstance(viewer.layers[0], Image)

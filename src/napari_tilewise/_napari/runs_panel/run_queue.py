@@ -15,6 +15,7 @@ from qtpy.QtCore import QObject, QTimer
 from napari_tilewise._napari.jobs.running import INTERVAL, JobTask, JobWorker
 from napari_tilewise._napari.jobs.session_runs import Pause, SessionRun, follow
 from napari_tilewise._napari.widgets.ending import when_destroyed
+from napari_tilewise._napari.widgets.plain_words import with_titles
 from napari_tilewise.engine.control import Control
 from napari_tilewise.errors import TilewiseError
 
@@ -45,7 +46,7 @@ class ResumedRun:
         """
         progress = self.unfinished.progress
         run = follow(
-            progress.task, source=progress.source, output=self.unfinished.destination,
+            with_titles(progress.task), source=progress.source, output=self.unfinished.destination,
             control=Control(listener, cancel, self.pause), work=self,
         )  # fmt: skip
         run.done, run.total = progress.done, progress.total
@@ -59,7 +60,9 @@ class ResumedRun:
 
     def __str__(self) -> str:
         """Return the run's title and its output."""
-        return f"{self.unfinished.progress.task} into {self.unfinished.destination.name}"
+        return (
+            f"{with_titles(self.unfinished.progress.task)} into {self.unfinished.destination.name}"
+        )
 
 
 class RunQueue(QObject):

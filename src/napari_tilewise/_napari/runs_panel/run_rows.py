@@ -13,6 +13,7 @@ import psutil
 
 from napari_tilewise._napari.jobs.session_runs import Status
 from napari_tilewise._napari.widgets import wording
+from napari_tilewise._napari.widgets.plain_words import with_titles
 from napari_tilewise.batches.unfinished import RunState
 from napari_tilewise.engine.system.resident import resident
 from napari_tilewise.sizes import format_size
@@ -150,7 +151,7 @@ def _session_row(run: SessionRun, on_disk: UnfinishedRun | None, memory_of: Memo
     return RunRow(
         run.title, state, run.done, run.total, run.unit, duration(run.seconds_left),
         speed(rate, run.unit), _memory(now, run.memory), run.source, run.output,
-        run.error or run.step, run, on_disk,
+        run.error or with_titles(run.step), run, on_disk,
     )  # fmt: skip
 
 
@@ -161,7 +162,7 @@ def _unfinished_row(run: UnfinishedRun, memory_of: MemoryOf) -> RunRow:
     note = run.reason or (IN_ANOTHER if alive else "")
     unit = "items" if run.is_batch else "tiles"
     return RunRow(
-        run.progress.task, state, run.progress.done, run.progress.total, unit,
+        with_titles(run.progress.task), state, run.progress.done, run.progress.total, unit,
         memory=_memory(now, None), source=run.progress.source, output=run.destination,
         note=note, unfinished=run,
     )  # fmt: skip

@@ -126,6 +126,17 @@ def _dimensions(shape: re.Match[str]) -> str:
     return f"{shape[0].partition('shape')[0]}shape {' × '.join(sizes) or 'of one number'}"
 
 
+def with_titles(text: str) -> str:
+    """Return a text, such as the name of a run, with the titles of operations for their keys.
+
+    Parameters
+    ----------
+    text
+        Names and keys, separated by anything.
+    """
+    return _DOTTED.sub(_title_of, text)
+
+
 def _title_of(key: re.Match[str]) -> str:
     """Return the title of the operation that a message is about."""
     name = key.group()
@@ -134,6 +145,7 @@ def _title_of(key: re.Match[str]) -> str:
     return summary(OPERATIONS, name).title if name in SUMMARIES else name
 
 
+_DOTTED = re.compile(r"(?<![\w./\\'-])[a-z]\w*(?:\.\w+)+")
 _KEY = re.compile(
     r"(?<![\w./\\'-])[a-z]\w*(?:\.\w+)+(?=: )|(?<= with )[a-z]\w*(?:\.\w+)+(?=[.,;]?(?: |$))"
 )
