@@ -104,7 +104,7 @@ def test_blobs_and_distances_say_what_they_measure(viewer, run):
     image = viewer.add_image(data.coins(), name="coins", **place)
     blobs = run("feature.blob_log", image, max_sigma=8, num_sigma=2)
     features = blobs.features
-    assert list(features) == ["sigma (px)", "sigma (µm)"]
+    assert list(features) == ["sigma (µm)", "sigma (px)"]
     np.testing.assert_allclose(features["sigma (µm)"], features["sigma (px)"] / 2)
     mask = viewer.add_labels((data.coins() > 120).astype(int), name="mask", **place)
     distances = run("ndimage.distance_transform_edt", mask)
@@ -112,6 +112,17 @@ def test_blobs_and_distances_say_what_they_measure(viewer, run):
     distances = run("ndimage.distance_transform_edt", mask, sampling=0.5)
     assert "Values: distances by the pixel size that was set (µm)" in distances.get_source_str()
     assert "Values" not in run("filters.gaussian", image).get_source_str()
+
+
+def test_a_few_numbers_are_said_in_their_units(viewer, run, panel):
+    place = {"scale": (0.5, 0.25), "units": ("um", "um")}
+    image = viewer.add_image(COINS, name="coins", **place)
+    run("measure.centroid", image)
+    y, x = measure.centroid(COINS)
+    expected = f"axis-0 {y / 2:.6g} µm ({y:.6g} px), axis-1 {x / 4:.6g} µm ({x:.6g} px)"
+    assert expected in panel.message.text()
+    run("measure.moments", image)
+    assert "16 numbers" in panel.message.text()
 
 
 def test_a_surface_lies_on_its_volume_whatever_its_spacing(viewer, run):

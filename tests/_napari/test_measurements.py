@@ -88,6 +88,38 @@ def test_without_units_columns_are_in_pixels(viewer, run):
     assert "unit" not in viewer.layers["plain"].features
 
 
+def test_a_scale_without_units_has_no_name_and_pixels_beside_it(viewer, run):
+    viewer.add_labels(LABELS, name="scaled", scale=(0.5, 0.25))
+    run("measure.regionprops_table", properties=("label", "area", "axis_major_length"))
+    objects = open_measurements(viewer).objects
+    titles = [column.title for column in objects.model.columns]
+    assert titles == ["label", "area", "area (px²)", "axis_major_length"]
+    pixels = np.bincount(LABELS.flat)[1:]
+    np.testing.assert_allclose(objects.column("area").values, pixels / 8)
+    np.testing.assert_allclose(objects.column("area (px²)").values, pixels)
+
+
+def test_a_rotation_moves_objects_but_not_what_is_measured(viewer, run):
+    place = {"scale": (0.5, 0.25), "units": ("um", "um")}
+    tables = []
+    for name, turn in (("plain", {}), ("turned", {"rotate": 30, "translate": (5, 7)})):
+        viewer.add_labels(LABELS, name=name, **place, **turn)
+        run("measure.regionprops_table", properties=("label", "area", "centroid", "moments"))
+        columns = open_measurements(viewer).objects.model.columns
+        tables.append({column.title: column.values for column in columns})
+    assert {"centroid-0 (µm)", "centroid-0 (px)", "moments-1-2 (µm³)"} <= set(tables[0])
+    for title, values in tables[0].items():
+        np.testing.assert_array_equal(tables[1][title], values)
+
+
+def test_axes_of_another_kind_leave_a_table_without_a_unit(viewer, run):
+    """An area of pixels and seconds has no name, and no pixels of another unit."""
+    viewer.add_labels(LABELS, name="kymograph", scale=(2, 0.5), units=("s", "um"))
+    run("measure.regionprops_table", properties=("label", "area"))
+    objects = open_measurements(viewer).objects
+    assert [column.title for column in objects.model.columns] == ["label", "area", "area (px²)"]
+
+
 def test_a_row_leads_to_its_object(viewer, labels, measured):
     viewer.scene.camera.zoom = 4
     row = int(np.flatnonzero(measured.objects.column("area (px²)").values > 300)[0])

@@ -11,6 +11,7 @@ from napari_tilewise._napari.forms.sliders import STEPS
 from napari_tilewise.operations import OPERATIONS
 from napari_tilewise.operations.spec.parameters import Number
 
+TAG = re.compile("<[^>]*>")
 NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
 
@@ -180,7 +181,8 @@ def test_twice_the_pixel_size_doubles_the_lengths_of_every_form(viewer, panel):
         texts = []
         for layer in layers:
             form.fit(2, layer)
-            texts.append({name: note.label.text() for name, note in form.notes.items()})
+            shown = {name: note.label.text() for name, note in form.notes.items()}
+            texts.append({name: TAG.sub("", text) for name, text in shown.items()})
         for name, small in texts[0].items():
             numbers = [[float(n) for n in NUMBER.findall(text)] for text in (small, texts[1][name])]
             power = 2 if "²" in small else 1

@@ -272,7 +272,8 @@ def _is_from_python(parameter: Parameter) -> bool:
 
 def _label(parameter: Parameter) -> str:
     spec = parameter.spec
-    unit = " (px)" if isinstance(spec, Number) and spec.length else ""
+    is_in_pixels = isinstance(spec, Number) and spec.length and not spec.measured_by
+    unit = " (px)" if is_in_pixels else ""
     return label(parameter.name) + unit
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from qtpy.QtCore import Qt
 
 from napari_tilewise._napari.widgets.small_widgets import text_label
+from napari_tilewise._napari.widgets.theme_colours import Tone, colour
 from napari_tilewise._napari.widgets.unit_text import PIXEL, unit_symbol, with_power
 from napari_tilewise.errors import TilewiseError
 from napari_tilewise.io.metadata.units import converted, unit_name
@@ -110,7 +111,8 @@ class LengthNote:
         spec, value = self._spec, self._editor.read()
         if spec.pixel_size:
             sizes = _joined([self._along([1.0] * len(self._sizes))])
-            return f"the layer's pixels: {sizes} (<a href='{USE}'>{USE}</a>)"
+            link = f"<a href='{USE}' style='color: {colour(Tone.LINK)}'>{USE}</a>"
+            return f"the layer: {sizes} ({link})"
         if isinstance(spec, Number) and spec.area:
             return self._area(value)
         lengths = [row for row in pixel_lengths(spec, value, len(self._sizes)) if _is_finite(row)]

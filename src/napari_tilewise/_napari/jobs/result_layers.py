@@ -30,6 +30,8 @@ Limits = tuple[float, float]
 
 RING = 0.15
 """The width of a point's ring, as a part of the usual diameter."""
+MOST_IN_LINE = 6
+"""The most numbers that a message has one by one."""
 SIGNED = 0.02
 """The part of a result's range below 0 from which it is signed: noise around 0 is not."""
 
@@ -213,7 +215,23 @@ def note(job: Job, outcome: JobOutcome, source: Layer | None) -> str:
         number, lengths = outcome.number or 0, outcome.lengths
         layer_record.store_value(source, job.operation.name, number, outcome.data, lengths)
     location = f"in the metadata of {job.source.name!r}"
-    return f"{job}: {_as_text(outcome.data, location)}"
+    return f"{job}: {_with_units(outcome, location) or _as_text(outcome.data, location)}"
+
+
+def _with_units(outcome: JobOutcome, location: str) -> str:
+    """Return a few numbers in their units, with the pixels in brackets; empty for any others."""
+    lengths = outcome.lengths
+    table = None if lengths is None else lengths.table(outcome.data)
+    if lengths is None or not table or len(next(iter(table.values()))) != 1:
+        return ""
+    if len(table) > MOST_IN_LINE:
+        return f"{len(table)} numbers, {location}"
+    texts = []
+    for part, values in zip(lengths.columns, table.values(), strict=True):
+        named = in_units(TableColumn("", "", values), part, lengths.unit)
+        first, *others = (f"{column.text(0)} {column.title.strip(' ()')}" for column in named)
+        texts.append(f"{part.name} {first.strip()}" + "".join(f" ({text})" for text in others))
+    return ", ".join(texts)
 
 
 def _as_text(value: object, location: str) -> str:
@@ -346,7 +364,7 @@ def _points(job: Job, outcome: JobOutcome, common: LayerArguments) -> Points:
 
 
 def _features(outcome: JobOutcome, columns: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the numbers behind the coordinates by name; lengths in pixels, and in the unit."""
+    """Return the numbers behind the coordinates by name; lengths in the unit, and in pixels."""
     declared = () if outcome.lengths is None else outcome.lengths.columns
     parts = declared[len(declared) - columns.shape[1] :]
     if outcome.lengths is None or len(parts) != columns.shape[1]:
@@ -354,7 +372,7 @@ def _features(outcome: JobOutcome, columns: np.ndarray) -> dict[str, np.ndarray]
     features: dict[str, np.ndarray] = {}
     for part, values in zip(parts, columns.T, strict=True):
         named = in_units(TableColumn(part.name, part.name, values), part, outcome.lengths.unit)
-        features |= {column.title: column.values for column in reversed(named)}
+        features |= {column.title: column.values for column in named}
     return features
 
 

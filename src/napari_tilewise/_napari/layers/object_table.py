@@ -108,6 +108,8 @@ class ObjectTable:
         if count > MOST_LABELS or labels.min(initial=0) < 0:
             return {}
         features: dict[str, Any] = {"label": np.arange(count)}
+        if self.unit and UNIT not in self.columns:  # napari's status bar shows names and values
+            features[UNIT] = pd.Categorical.from_codes(np.zeros(count, np.int8), [self.unit])
         for name, column in self.columns.items():
             if name == "label":
                 continue
@@ -116,8 +118,6 @@ class ObjectTable:
             filled = np.full(count, np.nan if is_number else None, float if is_number else object)
             filled[labels] = values
             features[name] = filled
-        if self.unit and UNIT not in features:  # napari's status bar shows names and values
-            features[UNIT] = pd.Categorical.from_codes(np.zeros(count, np.int8), [self.unit])
         return features
 
     def center(self, row: int, shape: Sequence[int]) -> NDArray[np.float64] | None:

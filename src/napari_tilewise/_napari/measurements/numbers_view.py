@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from napari_tilewise.operations.spec.measuring.calibration import MeasuredLengths
 
 
+MOST_FITTED = 1000
+"""Cells up to which columns are as wide as their contents: Qt looks at each."""
+
+
 class NumbersView(QWidget):
     """Shows one of a layer's results at a time; the newest first."""
 
@@ -101,6 +105,8 @@ class NumbersView(QWidget):
         lengths = self._lengths[index] if is_result else None
         numbers = numbers_of(self._values[index] if is_result else {}, names, lengths)
         self.model.set_columns(numbers.columns)
+        if len(numbers.columns) * len(self.model.order) <= MOST_FITTED:
+            self.table.resizeColumnsToContents()  # the pixels are in sight beside the units
         self.plot.show_data(numbers.plot)
         self.plot.setVisible(numbers.plot is not None)
         self.picture.show_numbers(numbers.picture)
