@@ -223,10 +223,10 @@ def further_image(
     spec: AlignedImage, image: np.ndarray, shape: tuple[int, ...], channel: int | None, seed: int
 ) -> st.SearchStrategy[Any]:
     """Return a strategy for a further image, or what may stand in its place."""
-    found: st.SearchStrategy[Any] = st.just(make_further(spec, image, shape, channel, seed))
+    strategy: st.SearchStrategy[Any] = st.just(make_further(spec, image, shape, channel, seed))
     if isinstance(spec, ImageOr):
-        found = st.one_of(values(spec.other, len(shape), seed), found)
-    return st.one_of(st.none(), found) if spec.optional else found
+        strategy = st.one_of(values(spec.other, len(shape), seed), strategy)
+    return st.one_of(st.none(), strategy) if spec.optional else strategy
 
 
 def make_further(
@@ -279,33 +279,33 @@ def typical(spec: Spec, image: np.ndarray, ndim: int, channel: int | None) -> An
 def values(spec: Spec, ndim: int, seed: int) -> st.SearchStrategy[Any]:
     """Return a strategy for the values of one spec."""
     if isinstance(spec, Number):
-        found = _numbers(spec, ndim)
+        strategy = _numbers(spec, ndim)
     elif isinstance(spec, Flag):
-        found = st.booleans()
+        strategy = st.booleans()
     elif isinstance(spec, ChoiceSpec):
-        found = st.sampled_from(spec.choices)
+        strategy = st.sampled_from(spec.choices)
     elif isinstance(spec, FixedNumbers):
-        found = st.tuples(*[_numbers(spec.item, ndim)] * spec.least)
+        strategy = st.tuples(*[_numbers(spec.item, ndim)] * spec.least)
     elif isinstance(spec, Numbers):
-        found = st.lists(_numbers(spec.item, ndim), min_size=spec.least, max_size=3)
+        strategy = st.lists(_numbers(spec.item, ndim), min_size=spec.least, max_size=3)
     elif isinstance(spec, Range):
         pair = st.tuples(st.floats(0, 0.4), st.floats(0.5, 1.0))
-        found = st.one_of(st.sampled_from(spec.names), pair) if spec.names else pair
+        strategy = st.one_of(st.sampled_from(spec.names), pair) if spec.names else pair
     elif isinstance(spec, Names):
-        found = st.lists(st.sampled_from(spec.names), min_size=1, max_size=4, unique=True)
+        strategy = st.lists(st.sampled_from(spec.names), min_size=1, max_size=4, unique=True)
     elif isinstance(spec, Footprint):
-        found = footprints(ndim, sequences=spec.sequences)
+        strategy = footprints(ndim, sequences=spec.sequences)
     elif isinstance(spec, Array):
-        found = arrays(spec, ndim, seed)
+        strategy = arrays(spec, ndim, seed)
     elif isinstance(spec, FunctionSpec):
-        found = st.sampled_from((*spec.choices, *spec.samples))
+        strategy = st.sampled_from((*spec.choices, *spec.samples))
     elif isinstance(spec, Either):
-        found = st.one_of(*(values(option, ndim, seed) for option in spec.options))
+        strategy = st.one_of(*(values(option, ndim, seed) for option in spec.options))
     elif isinstance(spec, Text):
-        found = st.sampled_from(("-", "_"))
+        strategy = st.sampled_from(("-", "_"))
     else:
         raise NotImplementedError(f"no strategy for {spec}")
-    return st.one_of(st.none(), found) if spec.optional else found
+    return st.one_of(st.none(), strategy) if spec.optional else strategy
 
 
 @st.composite

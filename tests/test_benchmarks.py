@@ -51,12 +51,12 @@ def test_none_is_forgotten() -> None:
     [pytest.param(n, marks=[pytest.mark.gui] * (n in NEEDS_DISPLAY)) for n in SMALL],
 )
 def test_figures_are_printed(name: str) -> None:
-    found = subprocess.run(
+    result = subprocess.run(
         [sys.executable, FOLDER / f"{name}.py", *SMALL[name]],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert found.returncode == 0, found.stderr
-    assert any(letter.isdigit() for letter in found.stdout)
-    assert "Traceback" not in found.stderr
+    assert result.returncode == 0, result.stderr
+    assert any(letter.isdigit() for letter in result.stdout)
+    assert "Traceback" not in result.stderr

@@ -168,9 +168,9 @@ def test_tiled_equals_whole(name: str, data: st.DataObject) -> None:
         with pytest.raises((tw.TilewiseError, type(error))):
             tiled(case)
         return
-    found = tiled(case)
-    assert isinstance(expected, np.ndarray) or type(found) is type(expected)
-    assert_same(case.operation, found, expected, case.image, case.params)
+    result = tiled(case)
+    assert isinstance(expected, np.ndarray) or type(result) is type(expected)
+    assert_same(case.operation, result, expected, case.image, case.params)
     np.testing.assert_array_equal(case.image, untouched)
 
 
@@ -188,8 +188,8 @@ def test_defaults_equal_whole(name: str, data: st.DataObject) -> None:
         return
     untouched = case.image.copy()
     for tiles in (case.tiles, "auto"):  # the second: at once
-        found = tiled(replace(case, tiles=tiles))
-        assert_same(case.operation, found, expected, case.image, case.params)
+        result = tiled(replace(case, tiles=tiles))
+        assert_same(case.operation, result, expected, case.image, case.params)
     np.testing.assert_array_equal(case.image, untouched)
 
 
@@ -205,12 +205,12 @@ def test_lazy_equals_whole(name: str, data: st.DataObject) -> None:
         return
     chunks = tuple(data.draw(st.integers(1, n)) for n in case.image.shape)
     source = ArrayLike(case.image, chunks)
-    found = tiled(case, source)
+    result = tiled(case, source)
     if must_be_lazy(case):
-        assert is_lazy(found)
-    if is_lazy(found):
+        assert is_lazy(result)
+    if is_lazy(result):
         assert source.reads == []
-    assert_same_lazily(case, found, expected, data)
+    assert_same_lazily(case, result, expected, data)
 
 
 def other_layout(value: Any) -> Any:
@@ -236,5 +236,5 @@ def test_memory_layout_does_not_matter(name: str, data: st.DataObject) -> None:
         if key in case.operation.images
     }
     layout = replace(case, image=other_layout(case.image), params=case.params | further)
-    found = tiled(replace(layout, tiles=data.draw(st.sampled_from((case.tiles, "auto")))))
-    assert_same(case.operation, found, expected, case.image, case.params)
+    result = tiled(replace(layout, tiles=data.draw(st.sampled_from((case.tiles, "auto")))))
+    assert_same(case.operation, result, expected, case.image, case.params)

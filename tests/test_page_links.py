@@ -37,8 +37,8 @@ def text_of(page: Path) -> str:
 def anchors(page: Path) -> set[str]:
     """Return what links may name in a page: headings, as GitHub and MyST spell them."""
     names: dict[str, int] = {}
-    found = set(re.findall(r"^\(([\w-]+)\)=$|<a (?:id|name)=\"([\w-]+)\"", text_of(page), re.M))
-    anchors = {name for pair in found for name in pair if name}
+    result = set(re.findall(r"^\(([\w-]+)\)=$|<a (?:id|name)=\"([\w-]+)\"", text_of(page), re.M))
+    anchors = {name for pair in result for name in pair if name}
     for heading in re.findall(r"^#{1,6} +(.+?) *#*$", text_of(page), re.M):
         plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading)
         slug = re.sub(r"[^\w\- ]", "", plain.lower()).replace(" ", "-")

@@ -39,8 +39,8 @@ def test_the_python_gives_scikit_images_answer(after_python):
     np.testing.assert_array_equal(made["smooth"], smooth)
     np.testing.assert_array_equal(made["view"], smooth[100:300, 100:300])
     expected = measure.label(smooth > filters.threshold_otsu(smooth))
-    found = zarr.open_group(folder / "galaxies.ome.zarr")["0"][...]
-    np.testing.assert_array_equal(found, expected)
+    result = zarr.open_group(folder / "galaxies.ome.zarr")["0"][...]
+    np.testing.assert_array_equal(result, expected)
 
 
 def test_the_shell_commands_run(after_python, monkeypatch, capsys):

@@ -86,8 +86,8 @@ def test_every_backend_gives_scikit_images_answer(
 
 
 def test_items_come_in_natural_order(plates: Path) -> None:
-    found = [item.stem for item in items_of(plates)]
-    assert found == [f"cell{n}" for n in (0, 2, 4, 6, 8, 10, 1, 3, 5, 7, 9, 11)]
+    result = [item.stem for item in items_of(plates)]
+    assert result == [f"cell{n}" for n in (0, 2, 4, 6, 8, 10, 1, 3, 5, 7, 9, 11)]
     (plates / "notes.txt").write_text("no image")
     (plates / ".hidden.tif").write_text("no image")
     assert len(items_of(plates)) == 12
@@ -287,11 +287,11 @@ def test_tables_become_one(plates: Path, tmp_path: Path) -> None:
     report = tw.batch(recipe, plates, tmp_path / "out", backend="threading", n_jobs=2)
     labels = {n: measure.label(mask(crop(n))) for n in range(12)}
     areas = {n: measure.regionprops_table(labels[n], properties=("area",)) for n in labels}
-    found = [(row["item"], row["area"]) for row in report.table]
+    result = [(row["item"], row["area"]) for row in report.table]
     order = [int(row["item"].removeprefix("cell")) for row in report.rows]
-    assert found == [(f"cell{n}", area) for n in order for area in areas[n]["area"]]
+    assert result == [(f"cell{n}", area) for n in order for area in areas[n]["area"]]
     lines = (tmp_path / "out" / "table.csv").read_text().splitlines()
-    assert len(lines) == len(found) + 1
+    assert len(lines) == len(result) + 1
     assert lines[0] == "item,area"
     again = tw.batch(recipe, plates, tmp_path / "out", backend="serial")
     assert again.skipped == 12
@@ -393,8 +393,8 @@ def test_the_current_dask_clients_cluster_is_used(plates: Path, tmp_path: Path) 
 
 
 def test_items_can_be_listed_one_after_the_other(plates: Path) -> None:
-    found = each_item(plates)
-    assert [next(found).stem, next(found).index] == ["cell0", 1]
+    result = each_item(plates)
+    assert [next(result).stem, next(result).index] == ["cell0", 1]
     (plates / "top.tif").write_bytes((plates / "a" / "cell0.tif").read_bytes())
     assert [item.stem for item in each_item(plates, recursive=False)] == ["top"]
 

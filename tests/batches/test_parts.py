@@ -50,11 +50,11 @@ def test_an_image_without_such_parts_costs_one_row(
         tw.batch("util.invert", {name: odd}, tmp_path / "out", backend="serial")
     for _ in range(2):
         report = tw.batch("util.invert", tmp_path, tmp_path / "out", backend="serial", **options)
-        found = statuses(report)
-        assert says in found.pop(name)
+        result = statuses(report)
+        assert says in result.pop(name)
         assert report.failed == 1
-        assert len(found) > 0
-        assert all(item.startswith("film_") for item in found)
+        assert len(result) > 0
+        assert all(item.startswith("film_") for item in result)
     (tmp_path / "film.npy").unlink()
     (tmp_path / "broken.tif").write_bytes(b"II*\0")
     with pytest.raises((InvalidAxes, InvalidParameter)) as said:

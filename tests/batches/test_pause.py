@@ -29,12 +29,12 @@ class Ended(threading.Event):
         self._done, self._cancel = done, cancel
 
     def is_set(self) -> bool:
-        found = super().is_set()
-        if found:
+        result = super().is_set()
+        if result:
             self.seen.append(len(self._done))
         if len(self.seen) == 30:
             self.clear() if self._cancel is None else self._cancel.set()
-        return found
+        return result
 
 
 class Gated:

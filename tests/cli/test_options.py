@@ -208,5 +208,5 @@ def test_the_first_tab_in_zsh_completes(shell, monkeypatch, tmp_path):
             'compdef() { }; _arguments() { print -r -- "$@" }; env() { print _arguments gaussian }'
             f"; fpath=({script.parent}); autoload -Uz _napari-tilewise; _napari-tilewise"
         )
-        found = subprocess.run([zsh, "-f", "-c", candidates], capture_output=True, text=True)
-        assert found.stdout == "gaussian\n", found.stderr
+        result = subprocess.run([zsh, "-f", "-c", candidates], capture_output=True, text=True)
+        assert result.stdout == "gaussian\n", result.stderr

@@ -181,8 +181,8 @@ def test_a_lost_worker_costs_its_tiles_only(
     recipe = [(f"{functions}.dies_once", {"marker": str(tmp_path / "marker")})]
     out = tmp_path / "a.ome.zarr"
     tw.run(recipe, image, out, executor=executor, memory=MEMORY, pyramid=False, progress=listen)
-    found = np.asarray(open_image(out).data[:])
-    np.testing.assert_array_equal(found, np.load(image) + 1)
+    result = np.asarray(open_image(out).data[:])
+    np.testing.assert_array_equal(result, np.load(image) + 1)
     assert done == list(range(1, max(done) + 1))
     assert max(done) >= 4
 

@@ -69,10 +69,10 @@ def _assignment_of(folder: Path, image: np.ndarray) -> Assignment:
 def test_a_large_array_is_mapped_by_other_processes(tmp_path: Path, order: Any) -> None:
     image = np.asarray(np.random.default_rng(0).random((700, 901, 3)), ">f8", order=order)
     name = write_assignment(_assignment_of(tmp_path, image))
-    found = read_assignment(str(tmp_path), name).source
-    assert isinstance(found, np.memmap)
-    assert found.dtype == image.dtype
-    np.testing.assert_array_equal(found, image)
+    result = read_assignment(str(tmp_path), name).source
+    assert isinstance(result, np.memmap)
+    assert result.dtype == image.dtype
+    np.testing.assert_array_equal(result, image)
 
 
 def test_a_changed_array_is_not_computed_with(tmp_path: Path) -> None:

@@ -105,12 +105,12 @@ def found_by(made: Pipeline, reader: Pipeline) -> Any:
         return last.value()
     last.prepare(tuple(slice(0, n) for n in last.shape))
     grid = Grid(last.shape, tuple(min(n, TILE) for n in last.shape))
-    found = np.empty(last.shape, reader.last.dtype)
+    result = np.empty(last.shape, reader.last.dtype)
     for position in grid.positions():
         tile = reader.last.read(grid.region(position))
-        found = found.astype(tile.dtype, copy=False)  # what pixels decide
-        found[grid.region(position)] = tile
-    return found
+        result = result.astype(tile.dtype, copy=False)  # what pixels decide
+        result[grid.region(position)] = tile
+    return result
 
 
 def by_threads(recipe: Recipe, image: np.ndarray) -> Any:
@@ -147,14 +147,14 @@ def begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     known: dict[PassRunner, list[bytes]] = {}
 
     def done_before(driver: PassRunner, number: int) -> Any:
-        found = known.setdefault(driver, [])
-        del found[number:]
-        found.append(pickle.dumps(done(driver, number)))
+        result = known.setdefault(driver, [])
+        del result[number:]
+        result.append(pickle.dumps(done(driver, number)))
         plan = driver.plane.operation.plan(driver.plane.call)
         passes = [plan.send(None)]
-        passes += [plan.send(pickle.loads(kept)) for kept in found[:-1]]
+        passes += [plan.send(pickle.loads(kept)) for kept in result[:-1]]
         driver._plan, driver._passes = plan, passes
-        return pickle.loads(found[-1])
+        return pickle.loads(result[-1])
 
     monkeypatch.setattr(PassRunner, "_done", done_before)
 

@@ -33,9 +33,10 @@ def main() -> int:
             failures.append(failure)
             print(f"{door} {failure.number}: {failure.kind}: {failure.text}", file=sys.stderr)
         kinds = Counter(failure.kind for failure in failures[before:])
-        found = ", ".join(f"{n} {kind}" for kind, n in kinds.items()) or "nothing unforeseen"
+        result = ", ".join(f"{n} {kind}" for kind, n in kinds.items()) or "nothing unforeseen"
         print(
-            f"{door}: {len(numbers)} cases, {time.monotonic() - started:.0f} s: {found}", flush=True
+            f"{door}: {len(numbers)} cases, {time.monotonic() - started:.0f} s: {result}",
+            flush=True,
         )
     return int(bool(failures))
 

@@ -41,37 +41,37 @@ def test_every_differing_pixel_is_counted(tmp_path, dtype):
     new = old.copy()
     for at in ((0, 0), (39, 49), (20, 3)):
         new[at] = not new[at]
-    found = compared(tmp_path / "2", old, new)
-    assert (found.differing, found.total, found.largest) == (3, old.size, 1)
-    assert str(found) == "3 of 2000 pixels differ, by 1 at most"
+    result = compared(tmp_path / "2", old, new)
+    assert (result.differing, result.total, result.largest) == (3, old.size, 1)
+    assert str(result) == "3 of 2000 pixels differ, by 1 at most"
 
 
 def test_large_integers_differ_by_one(tmp_path):
     old = np.full((4, 4), 2**63, np.uint64)
-    found = compared(tmp_path, old, old + np.uint64(1))
-    assert (found.differing, found.largest) == (16, 1)
+    result = compared(tmp_path, old, old + np.uint64(1))
+    assert (result.differing, result.largest) == (16, 1)
 
 
 def test_values_not_bits(tmp_path):
     old = np.array([[np.nan, 0.0, np.inf, -np.inf]])
     new = np.array([[np.nan, -0.0, np.inf, -np.inf]])
     assert compared(tmp_path / "1", old, new).identical
-    found = compared(tmp_path / "2", old, np.array([[1.0, 0, -np.inf, -np.inf]]))
-    assert (found.differing, found.largest) == (2, math.inf)
-    found = compared(tmp_path / "3", old, np.array([[1.0, 0, np.inf, -np.inf]]))
-    assert str(found) == "1 of 4 pixels differ"
+    result = compared(tmp_path / "2", old, np.array([[1.0, 0, -np.inf, -np.inf]]))
+    assert (result.differing, result.largest) == (2, math.inf)
+    result = compared(tmp_path / "3", old, np.array([[1.0, 0, np.inf, -np.inf]]))
+    assert str(result) == "1 of 4 pixels differ"
 
 
 def test_other_shape_type_and_metadata(tmp_path):
     old = np.zeros((20, 30), "u1")
-    found = compared(tmp_path / "1", old, old.T)
-    assert str(found) == "the shape was (20, 30), now (30, 20)"
-    found = compared(tmp_path / "2", old, old.astype("u2"))
-    assert str(found) == "the type was uint8, now uint16"
-    found = compared(tmp_path / "3", old, old, scale=(1.0, 2.0), labels=True)
-    assert str(found) == "scale was (1.0, 1.0), now (1.0, 2.0); labels was False, now True"
-    found = compared(tmp_path / "4", old, old, axes="zy")
-    assert str(found) == "axes was 'yx', now 'zy'"
+    result = compared(tmp_path / "1", old, old.T)
+    assert str(result) == "the shape was (20, 30), now (30, 20)"
+    result = compared(tmp_path / "2", old, old.astype("u2"))
+    assert str(result) == "the type was uint8, now uint16"
+    result = compared(tmp_path / "3", old, old, scale=(1.0, 2.0), labels=True)
+    assert str(result) == "scale was (1.0, 1.0), now (1.0, 2.0); labels was False, now True"
+    result = compared(tmp_path / "4", old, old, axes="zy")
+    assert str(result) == "axes was 'yx', now 'zy'"
 
 
 def test_images_without_names_of_axes(tmp_path):
@@ -86,9 +86,9 @@ def test_smaller_levels(tmp_path):
     old = np.zeros((30, 1500), "u1")
     paths = [make(tmp_path / name, old) for name in ("a.zarr", "b.zarr")]
     zarr.open_array(paths[0] / "1", mode="r+")[3, 4] = 7
-    found = compare_images(*map(open_image, paths), Session())
-    assert not found.identical
-    assert str(found) == "level 1 of the pyramid: 1 of 11250 pixels differ, by 7 at most"
+    result = compare_images(*map(open_image, paths), Session())
+    assert not result.identical
+    assert str(result) == "level 1 of the pyramid: 1 of 11250 pixels differ, by 7 at most"
     assert not compared(tmp_path / "2", old, old, pyramid=False).identical
 
 
@@ -108,11 +108,11 @@ TABLE = {"label": [1, 2], "area": [2.5, float("nan")], "what": ["a", "b"]}
 @pytest.mark.parametrize("suffix", [".csv", ".json"])
 def test_tables(tmp_path, suffix):
     assert values(tmp_path, TABLE, TABLE, suffix).identical
-    found = values(tmp_path, TABLE, {**TABLE, "area": [2.75, 3.0]}, suffix)
-    assert (found.differing, found.largest) == (2, 0.25)
-    found = values(tmp_path, TABLE, {**TABLE, "what": ["a", "c"]}, suffix)
-    assert "1 of" in str(found)
-    assert math.isnan(found.largest)
+    result = values(tmp_path, TABLE, {**TABLE, "area": [2.75, 3.0]}, suffix)
+    assert (result.differing, result.largest) == (2, 0.25)
+    result = values(tmp_path, TABLE, {**TABLE, "what": ["a", "c"]}, suffix)
+    assert "1 of" in str(result)
+    assert math.isnan(result.largest)
     fewer = {name: column[:1] for name, column in TABLE.items()}
     for other in (fewer, {"label": [1, 2]}, {**TABLE, "more": [1, 2]}, {}):
         assert not values(tmp_path, TABLE, other, suffix).identical
@@ -121,17 +121,17 @@ def test_tables(tmp_path, suffix):
 
 @pytest.mark.parametrize("suffix", [".csv", ".json"])
 def test_integers_that_no_float_tells_apart(tmp_path, suffix):
-    found = values(tmp_path, {"label": [2**60]}, {"label": [2**60 + 1]}, suffix)
-    assert (found.differing, found.largest) == (1, 1)
+    result = values(tmp_path, {"label": [2**60]}, {"label": [2**60 + 1]}, suffix)
+    assert (result.differing, result.largest) == (1, 1)
 
 
 def test_where_values_part(tmp_path):
-    found = values(tmp_path, np.zeros((2, 2)), np.zeros((3, 2)), ".csv")
-    assert str(found) == "the end became row 3, column axis-0"
-    found = values(tmp_path, 1.5, [1.5], ".json")
-    assert str(found) == "value became value[0]"
-    found = values(tmp_path, 1.5, None, ".json")
-    assert str(found) == "1 of 1 values differ"
+    result = values(tmp_path, np.zeros((2, 2)), np.zeros((3, 2)), ".csv")
+    assert str(result) == "the end became row 3, column axis-0"
+    result = values(tmp_path, 1.5, [1.5], ".json")
+    assert str(result) == "value became value[0]"
+    result = values(tmp_path, 1.5, None, ".json")
+    assert str(result) == "1 of 1 values differ"
 
 
 def test_what_is_no_file_of_values(tmp_path):
@@ -148,10 +148,10 @@ def test_what_is_no_file_of_values(tmp_path):
 
 
 def test_counting_with_and_without_sizes():
-    found = Difference("values")
-    found.count(1, 2)
-    found.count(0, 5, 9.0)
-    assert math.isnan(found.largest)
-    found.count(2, 2, 3.0)
-    found.count(1, 1)
-    assert (found.differing, found.total, found.largest) == (4, 10, 3.0)
+    result = Difference("values")
+    result.count(1, 2)
+    result.count(0, 5, 9.0)
+    assert math.isnan(result.largest)
+    result.count(2, 2, 3.0)
+    result.count(1, 1)
+    assert (result.differing, result.total, result.largest) == (4, 10, 3.0)

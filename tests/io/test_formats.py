@@ -154,7 +154,7 @@ def test_each_format_holds_what_the_table_says(originals, form):
     image = STACK if form != "PNG" else PLANE
     axes = AXES[image.ndim]
     path = originals[form, image.ndim]
-    opened, found = open_image(path), told(path)
+    opened, result = open_image(path), told(path)
     np.testing.assert_array_equal(pixels_of(opened, image.ndim), image)
     known = details(axes, image.shape)
     spatial = "zyx" if form == "HDF5" else axes
@@ -178,7 +178,7 @@ def test_each_format_holds_what_the_table_says(originals, form):
         "annotations": known.annotations,
         "info text": known.info,
     }
-    assert {word for word in FEATURES if found[word] == expected[word]} == HOLDS[form]
+    assert {word for word in FEATURES if result[word] == expected[word]} == HOLDS[form]
 
 
 @pytest.mark.parametrize(

@@ -38,11 +38,11 @@ def test_ome_zarr_is_valid_by_the_models(tmp_path, layout, labels):
     (models.ImageLabel if labels else models.Image).from_zarr(group)
     metadata = group.attrs.asdict()
     omero = pytest.importorskip("ome_zarr_models.v04.omero").Omero
-    found = omero.model_validate(metadata.get("ome", metadata)["omero"]).channels
-    assert [(channel.label, channel.color) for channel in found] == [
+    result = omero.model_validate(metadata.get("ome", metadata)["omero"]).channels
+    assert [(channel.label, channel.color) for channel in result] == [
         (channel.name, channel.color) for channel in CHANNELS
     ]
-    assert found[0].window.start < found[0].window.end <= 65535
+    assert result[0].window.start < result[0].window.end <= 65535
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -137,12 +137,12 @@ def test_imagej_is_read_by_tifffile(tmp_path, dtype):
     path = write(tmp_path / "a.tif", pixels, "tczyx", **OPTIONS)
     with tifffile.TiffFile(path) as tiff:
         assert tiff.is_imagej
-        found = tiff.imagej_metadata
+        result = tiff.imagej_metadata
         assert tiff.series[0].axes == "TZCYX"
         np.testing.assert_array_equal(tiff.asarray(), pixels.transpose(0, 2, 1, 3, 4))
-    assert (found["unit"], found["spacing"], found["finterval"]) == ("um", 0.8, 2.5)
-    assert found["Labels"][:4] == ["DAPI", "GFP é", "Cy5", "DAPI"]
-    assert (found["channels"], found["slices"], found["frames"]) == (3, 4, 2)
+    assert (result["unit"], result["spacing"], result["finterval"]) == ("um", 0.8, 2.5)
+    assert result["Labels"][:4] == ["DAPI", "GFP é", "Cy5", "DAPI"]
+    assert (result["channels"], result["slices"], result["frames"]) == (3, 4, 2)
 
 
 def test_imagej_knows_one_unit_only(tmp_path):

@@ -71,7 +71,7 @@ def test_what_is_written_is_read(form, image):
     pixels, axes, options = image
     with tempfile.TemporaryDirectory() as folder:
         path = write(Path(folder, f"a{SUFFIXES[form]}"), pixels, axes, **options, **layout(form))
-        opened, found = open_image(path), told(path)
+        opened, result = open_image(path), told(path)
         read = np.asarray(opened.data[...])
     order = [opened.axes.index(axis) for axis in axes]
     np.testing.assert_array_equal(read.transpose(order), pixels)
@@ -93,4 +93,4 @@ def test_what_is_written_is_read(form, image):
         "visible channels": [channel.active for channel in named],
     }
     held = HOLDS[form] & expected.keys()
-    assert {word: found[word] for word in held} == {word: expected[word] for word in held}
+    assert {word: result[word] for word in held} == {word: expected[word] for word in held}

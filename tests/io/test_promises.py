@@ -301,11 +301,11 @@ def test_messages_belong_to_the_thread_that_opens_a_file(caplog):
             return messages
 
     with ThreadPoolExecutor(2) as pool:
-        found = [pool.submit(opened, number) for number in range(2)]
+        result = [pool.submit(opened, number) for number in range(2)]
         barrier.wait()
         library.warning("of nobody")
         barrier.wait()
-        assert [future.result() for future in found] == [["odd 0"], ["odd 1"]]
+        assert [future.result() for future in result] == [["odd 0"], ["odd 1"]]
     library.warning("afterwards")
     assert [record.getMessage() for record in caplog.records] == ["of nobody", "afterwards"]
 

@@ -117,8 +117,8 @@ def test_cheap_steps_are_not_kept() -> None:
 def test_steps_take_images_from_the_steps_that_they_name(lazy: bool) -> None:
     image = da.from_array(COINS, chunks=70) if lazy else COINS
     (result,) = apply_recipe(SEEDED, image, layout=StackLayout(tiles=80))
-    found = result.value.compute() if lazy else result.value
-    np.testing.assert_array_equal(found, whole_seeded(COINS))
+    actual = result.value.compute() if lazy else result.value
+    np.testing.assert_array_equal(actual, whole_seeded(COINS))
 
 
 def test_a_graph_runs_into_a_file(tmp_path: Any) -> None:

@@ -27,12 +27,12 @@ def image():
 
 @given(st.integers(0, 5000), st.integers(1, 200))
 def test_spaced(count, most):
-    found = fingerprint_samples.spaced(count, most)
-    assert len(found) == min(count, most)
-    assert found == sorted(set(found))
-    assert set(found) <= set(range(count))
+    result = fingerprint_samples.spaced(count, most)
+    assert len(result) == min(count, most)
+    assert result == sorted(set(result))
+    assert set(result) <= set(range(count))
     if count and most > 1:
-        assert {0, count - 1} <= set(found)
+        assert {0, count - 1} <= set(result)
 
 
 # Files and folders
@@ -119,9 +119,9 @@ def test_a_folder_of_many_files_is_looked_at_evenly(tmp_path, monkeypatch):
     whole = list(fingerprint_samples.walk(tmp_path, "", 1000))
     assert len([name for name, *_ in whole if not name.endswith("/")]) == 145
     monkeypatch.setattr(fingerprint_samples, "FILES", 24)
-    found = [n for n, *_ in fingerprint_samples.walk(tmp_path, "", 24) if not n.endswith("/")]
-    assert len(found) <= 2 * 24
-    assert {name.split("/")[1] for name in found if "/" in name} == set(map(str, range(12)))
+    result = [n for n, *_ in fingerprint_samples.walk(tmp_path, "", 24) if not n.endswith("/")]
+    assert len(result) <= 2 * 24
+    assert {name.split("/")[1] for name in result if "/" in name} == set(map(str, range(12)))
     before = fingerprint(tmp_path)
     (tmp_path / "c" / "5" / "more").write_bytes(b"")
     assert fingerprint(tmp_path) != before

@@ -118,17 +118,17 @@ def test_every_kind_of_output_carries_it(tmp_path, source):
         ("feature.peak_local_max", "a.csv"),
     ):
         path = tw.run(recipe, source, tmp_path / name, axes="yx").path
-        found = record.read(path)
+        result = record.read(path)
         sources = record.RunSources(source, axes="yx")
         expected = record.record(tw.Recipe.of(recipe), sources, output=path)
-        times = [datetime.fromisoformat(made["time"]) for made in (found, expected)]
+        times = [datetime.fromisoformat(made["time"]) for made in (result, expected)]
         assert times[0] <= times[1]
         for key, value in expected.items():
-            assert key == "time" or found[key] == value
+            assert key == "time" or result[key] == value
         told = info(path)
-        assert told["recipe"] == found["recipe"]
-        assert told["made_by"]["source"] == found["source"]
-        assert told["made_by"]["versions"] == found["versions"]
+        assert told["recipe"] == result["recipe"]
+        assert told["made_by"]["source"] == result["source"]
+        assert told["made_by"]["versions"] == result["versions"]
         assert told["made_by"].keys() == {"versions", "source", "run", "time"}
 
 
@@ -147,8 +147,8 @@ def test_what_became_known_while_it_was_made(tmp_path):
         tmp_path / "a.zarr", shape=(4, 4), dtype="u1", axes=("y", "x"), record={"record": 1}
     )
     writer.note(values={"filters.threshold_otsu": np.float64(0.25)})
-    found = record.read(writer.finish())
-    assert found["values"] == {"filters.threshold_otsu": 0.25}
+    result = record.read(writer.finish())
+    assert result["values"] == {"filters.threshold_otsu": 0.25}
 
 
 # The record beside a table

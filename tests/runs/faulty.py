@@ -94,8 +94,8 @@ def _have_happen(fault: Callable[[], None], at: int) -> None:
 
 def remove(folder: Path, pattern: str) -> None:
     """Remove folders as `rm -rf` does, while others may write to them."""
-    (found,) = folder.glob(pattern)
-    shutil.rmtree(found, ignore_errors=True)
+    (result,) = folder.glob(pattern)
+    shutil.rmtree(result, ignore_errors=True)
 
 
 def remove_file(folder: Path, pattern: str) -> None:

@@ -76,9 +76,9 @@ def test_planes_of_a_stack(name: str, tmp_path: Path) -> None:
         part = tw.plan(recipe, array, **how).last.part
         path = tmp_path / ("made.npy" if part.output.is_image else "made.json")
         result = tw.run(recipe, array, path, **how)
-    found = np.load(path) if part.output.is_image else result.value
+    actual = np.load(path) if part.output.is_image else result.value
     for number, wanted in enumerate(expected):
-        one = of_plane(found, number, part.output)
+        one = of_plane(actual, number, part.output)
         if part.output is Output.TABLE:
             wanted = {name: np.asarray(column) for name, column in wanted.items()}
         assert_same(recipe.steps[0].op, one, wanted, stack[0], recipe.steps[0].parameters)

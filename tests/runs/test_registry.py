@@ -125,8 +125,8 @@ class TestRuns:
         assert unfinished.unfinished_runs() == []
         monkeypatch.setattr("napari_tilewise.runs.planner.LONGEST_TILE", {2: 32})
         tw.run(CHAIN, source, tmp_path / "b" / "a.ome.zarr", **options)
-        found, expected = content(path), content(tmp_path / "b" / "a.ome.zarr")
-        assert found == expected
+        result, expected = content(path), content(tmp_path / "b" / "a.ome.zarr")
+        assert result == expected
 
     def test_one_that_is_alive(
         self, children: Any, state: Path, source: Path, tmp_path: Path

@@ -56,15 +56,15 @@ def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def content(path: Path) -> dict[str, bytes]:
     """Return the bytes of an output, but for the time of its making."""
-    found = {}
+    result = {}
     for file in sorted(p for p in path.rglob("*") if p.is_file()):
         text = file.read_bytes()
         if file == path / "zarr.json":
             tree = json.loads(text)
             tree["attributes"]["napari-tilewise"]["time"] = ""
             text = json.dumps(tree).encode()
-        found[str(file.relative_to(path))] = text
-    return found
+        result[str(file.relative_to(path))] = text
+    return result
 
 
 def fatal_moments(rng: random.Random) -> dict[str, int]:
@@ -138,12 +138,12 @@ def test_a_slow_disk_slows_the_run_and_fills_no_queue(
 
     def read(self: Any, region: Any) -> Any:
         nonlocal computed
-        found = compute(self, region)
+        result = compute(self, region)
         with state:
             computed += 1
             waiting.append(computed - written)
             state.notify_all()
-        return found
+        return result
 
     def slow(self: Any, region: Any, block: Any) -> None:
         nonlocal written

@@ -112,8 +112,10 @@ def test_planes_and_volumes_of_a_stack(
         place = iter(index)
         region = tuple(slice(None) if spatial else next(place) for spatial in together)
         expected = morphology.dilation(stack[region])
-        found = made.data[:] if made.axes == tuple(axes) or not made.axes else _in_order(made, axes)
-        np.testing.assert_array_equal(found[region], expected)
+        actual = (
+            made.data[:] if made.axes == tuple(axes) or not made.axes else _in_order(made, axes)
+        )
+        np.testing.assert_array_equal(actual[region], expected)
 
 
 @pytest.mark.parametrize("first", ["yx", "zyx"])
