@@ -148,6 +148,7 @@ def watershed(
         "inside": np.pad(contiguous(inside), 1),
         "labels": np.pad(seeds, 1),
     }
+    del seeds  # of the image's size
     structure = ndi.generate_binary_structure(image.ndim, connectivity)
     steps = _neighbour_steps(arrays["image"].shape, structure)
     if compactness > 0 or has_nan(image):
