@@ -23,6 +23,7 @@ def planes(size: int, only: str) -> Iterator[tuple[str, Callable[[], Case]]]:
         if rows.name.startswith(only):
             side = max(8, size // rows.share)
             yield from _cases(rows, rows.params, rows.dtypes, (side, side))
+            yield from _coloured(rows, (side // 2, side // 2, 3))
 
 
 def volumes(size: int, only: str) -> Iterator[tuple[str, Callable[[], Case]]]:
@@ -53,6 +54,15 @@ def _cases(
     labelled = {_label(shape, *parts): parts for parts in combinations}
     for label, parts in labelled.items():
         yield f"{rows.name:32s} {label}", partial(_case, rows, label, shape, *parts)
+
+
+def _coloured(rows: Rows, shape: Shape) -> Iterator[tuple[str, Callable[[], Case]]]:
+    """Yield the cases of images with channels."""
+    for params in rows.coloured:
+        for dtype in rows.dtypes[:3]:
+            parts = (rows.kinds[0], dtype, "", params)
+            label = _label(shape, *parts)
+            yield f"{rows.name:32s} {label}", partial(_case, rows, label, shape, *parts)
 
 
 def _label(shape: Shape, kind: str, dtype: str, layout: str, params: dict[str, Any]) -> str:

@@ -71,7 +71,7 @@ MASKS = (
     "discs", "speckle", "1 % filled", "50 % filled", "99 % filled", "zeros", "full",
     "checkerboard", "dots",
 )  # fmt: skip
-LAYOUTS = ("transposed", "every second", "reversed")
+LAYOUTS = ("transposed", "every second", "reversed", "big-endian")
 
 
 @cache
@@ -101,6 +101,8 @@ def image(kind: str, dtype: str, shape: Shape, layout: str = "") -> np.ndarray:
     pixels = as_type(unit(kind, shape), dtype)
     if layout == "transposed":
         return np.ascontiguousarray(pixels.T).T
+    if layout == "big-endian":
+        return pixels.astype(pixels.dtype.newbyteorder(">"))
     if layout == "reversed":
         return np.ascontiguousarray(pixels[..., ::-1])[..., ::-1]
     if layout == "every second":

@@ -8,6 +8,7 @@ import numpy as np
 from _other_images import GREY, LABELS, MASKS, image, labels
 from scipy import ndimage as ndi
 from skimage import morphology as mo
+from skimage import restoration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +32,8 @@ class Rows(NamedTuple):
     deep_share: int = 1
     nan: bool = True
     is_labels: bool = False
+    coloured: tuple[dict[str, Any], ...] = ()
+    """Of images whose last axis holds three channels."""
 
 
 def P(**params: Any) -> dict[str, Any]:
@@ -77,7 +80,12 @@ RANKS = (
     P(footprint=mo.disk(3), mask=lambda pixels: _mask_of(pixels)),
     P(footprint=mo.disk(3), shift_x=1, shift_y=-1),
 )
-DEEP_RANKS = (P(footprint=BALL), P(footprint=BOX3), P(footprint=mo.ball(4)))
+DEEP_RANKS = (
+    P(footprint=BALL),
+    P(footprint=BOX3),
+    P(footprint=mo.ball(4)),
+    P(footprint=BALL, mask=lambda pixels: _mask_of(pixels)),
+)
 COLUMNS = (
     ("label", "area", "bbox", "centroid"),
     ("label", "bbox"),
@@ -90,6 +98,17 @@ COLUMNS = (
     ("label", "euler_number", "extent", "equivalent_diameter_area", "area_filled"),
 )
 DEEP_COLUMNS = (*COLUMNS[:4], ("label", "inertia_tensor_eigvals", "axis_major_length"))
+
+
+def _half(pixels: np.ndarray) -> tuple[int, ...]:
+    """Return a shape of about half the image's, the axes by different factors."""
+    return tuple(max(2, n * (4 + k) // 9) for k, n in enumerate(pixels.shape))
+
+
+def _cone(radius: int) -> np.ndarray:
+    """Return a rolling ball's kernel that is none of scikit-image's."""
+    rows, columns = np.indices((2 * radius + 1, 2 * radius + 1)) - radius
+    return np.where(np.hypot(rows, columns) <= radius, np.hypot(rows, columns), np.inf)
 
 
 def _mask_of(pixels: np.ndarray) -> np.ndarray:
@@ -149,9 +168,10 @@ FUNCTIONS: tuple[Rows, ...] = (
         (P(sigma=1), P(sigma=0.5), P(sigma=5), P(sigma=20), P(sigma=(3, 0)), P(sigma=(1, 6)),
          *(P(sigma=2, mode=mode) for mode in MODES), P(sigma=2, mode="constant", cval=1.0),
          P(sigma=2, truncate=2.0), P(sigma=2, truncate=8.0),
-         P(sigma=2, preserve_range=True)),
+         P(sigma=2, preserve_range=True), P(sigma=3, mode="mirror", truncate=3.0)),
         (P(sigma=1), P(sigma=4), P(sigma=(0, 1, 3)), P(sigma=2, mode="wrap"),
         P(sigma=1, preserve_range=True)),
+        coloured=(P(sigma=2, channel_axis=-1), P(sigma=(1, 3), channel_axis=-1, mode="wrap")),
     ),
     Rows(
         "filters.median",
@@ -176,7 +196,8 @@ FUNCTIONS: tuple[Rows, ...] = (
          (P(), P(axis=1), P(mode="wrap"))),
     Rows("filters.unsharp_mask", (P(), P(radius=5, amount=2), P(radius=20), P(radius=0.5),
          P(preserve_range=True), P(radius=(1, 3))),
-         (P(), P(radius=3, amount=0.5), P(preserve_range=True))),
+         (P(), P(radius=3, amount=0.5), P(preserve_range=True)),
+         coloured=(P(channel_axis=-1), P(radius=3, channel_axis=-1))),
     Rows("filters.sato", (P(sigmas=[2]), P(), P(sigmas=[1, 5]),
          P(sigmas=[0.5], mode="constant", cval=1), P(sigmas=[2], black_ridges=False),
          P(sigmas=[3], mode="wrap"), P(sigmas=[8])),
@@ -195,11 +216,13 @@ FUNCTIONS: tuple[Rows, ...] = (
          P(window_size=(5, 31)), P(window_size=25, k=0.5, r=100)),
          (P(window_size=7), P(window_size=(3, 5, 15)))),
     Rows("restoration.rolling_ball", (P(radius=10), P(radius=5), P(radius=50), P(radius=100),
-         P(radius=20, nansafe=True), P(radius=3.5)),
+         P(radius=20, nansafe=True), P(radius=3.5),
+         P(kernel=restoration.ellipsoid_kernel((15, 21), 10)), P(kernel=_cone(12))),
          (P(radius=3), P(radius=8)), share=4, deep_share=2),
     Rows("restoration.denoise_tv_chambolle", (P(), P(weight=0.3), P(weight=0.01), P(eps=1e-3),
          P(eps=1e-6, max_num_iter=20), P(max_num_iter=5), P(max_num_iter=50, eps=0)),
-         (P(), P(weight=0.02), P(max_num_iter=10)), FLOATS, share=2),
+         (P(), P(weight=0.02), P(max_num_iter=10)), FLOATS, share=2,
+         coloured=(P(channel_axis=-1), P(weight=0.3, channel_axis=-1))),
     Rows("restoration.denoise_nl_means", (P(patch_distance=5),
          P(patch_size=3, patch_distance=5), P(patch_size=5, patch_distance=3, h=0.05),
          P(patch_distance=5, sigma=0.1),
@@ -208,11 +231,13 @@ FUNCTIONS: tuple[Rows, ...] = (
           P(patch_size=6, patch_distance=4), P(patch_distance=5, preserve_range=True)),
          (P(patch_size=3, patch_distance=2),
          P(patch_size=3, patch_distance=2, fast_mode=False, sigma=0.1),
-         P(patch_size=5, patch_distance=2)), FLOATS, share=4, deep_share=3),
+         P(patch_size=5, patch_distance=2)), FLOATS, share=4, deep_share=3,
+         coloured=(P(patch_distance=5, channel_axis=-1),
+                   P(patch_size=3, patch_distance=2, fast_mode=False, channel_axis=-1))),
     Rows("restoration.denoise_bilateral", (P(), P(win_size=3), P(win_size=11, sigma_spatial=3),
          P(sigma_color=0.05), P(sigma_color=0.5, sigma_spatial=2), P(bins=100), P(mode="edge"),
          P(mode="wrap"), P(mode="symmetric", cval=1)),
-         None, FLOATS, share=4),
+         None, FLOATS, share=4, coloured=(P(channel_axis=-1), P(win_size=3, channel_axis=-1))),
     Rows("exposure.equalize_adapthist", (P(), P(kernel_size=16), P(kernel_size=(31, 100)),
          P(nbins=64), P(nbins=1024), P(clip_limit=0.1), P(clip_limit=0)),
          (P(), P(kernel_size=12), P(nbins=64))),
@@ -236,14 +261,23 @@ FUNCTIONS: tuple[Rows, ...] = (
          ("i4", "i8", "u1", "u2"), LABELS, share=2, is_labels=True),
     Rows("feature.canny", (P(), P(sigma=0), P(sigma=3), P(sigma=1, mask=_mask_of),
          P(sigma=1, low_threshold=0.7, high_threshold=0.9, use_quantiles=True),
+         P(mask=_mask_of, low_threshold=0.7, high_threshold=0.9, use_quantiles=True),
          P(low_threshold=0.05, high_threshold=0.1), P(mode="nearest"), P(mode="wrap")),
          None, nan=False),
     Rows("transform.rescale", (P(scale=0.3), P(scale=1.7),
          *(P(scale=0.3, order=order) for order in (0, 2, 3)),
          *(P(scale=1.7, order=order) for order in (0, 2, 3)),
           P(scale=0.5, anti_aliasing=True), P(scale=0.3, anti_aliasing=False),
-          P(scale=(0.5, 1.5)), P(scale=0.5, mode="edge"), P(scale=0.4, preserve_range=True)),
-         (P(scale=0.5), P(scale=1.5), P(scale=0.5, order=0), P(scale=1.3, order=3))),
+          P(scale=(0.5, 1.5)), P(scale=0.5, mode="edge"), P(scale=0.4, preserve_range=True),
+          P(scale=0.6, order=4), P(scale=1.4, order=5), P(scale=0.7, order=3, mode="wrap")),
+         (P(scale=0.5), P(scale=1.5), P(scale=0.5, order=0), P(scale=1.3, order=3)),
+         coloured=(P(scale=0.5, channel_axis=-1), P(scale=1.5, order=3, channel_axis=-1),
+                   P(scale=0.5, order=0, channel_axis=-1))),
+    Rows("transform.resize", (P(output_shape=_half), P(output_shape=_half, order=3),
+         P(output_shape=_half, anti_aliasing=False), P(output_shape=_half, anti_aliasing_sigma=2),
+         P(output_shape=_half, order=2, mode="edge"), P(output_shape=_half, order=0),
+         P(output_shape=_half, mode="constant", cval=0.5, clip=False)),
+         (P(output_shape=_half), P(output_shape=_half, order=3)), share=2),
     Rows("segmentation.expand_labels", (P(), P(distance=10), P(distance=30), P(distance=1.5),
          P(distance=4, spacing=(1, 2))), (P(), P(distance=6)), ("i4", "i8", "u1", "u2"),
          LABELS, is_labels=True),
@@ -265,7 +299,7 @@ FUNCTIONS: tuple[Rows, ...] = (
     Rows("feature.hog", (P(), P(pixels_per_cell=(16, 16)), P(pixels_per_cell=(4, 6),
          cells_per_block=(2, 2)), P(orientations=6, feature_vector=False), P(block_norm="L1"),
          P(transform_sqrt=True), P(visualize=True), P(block_norm="L2", cells_per_block=(1, 1))),
-         None, share=2),
+         None, share=2, coloured=(P(channel_axis=-1), P(visualize=True, channel_axis=-1))),
     Rows("morphology.skeletonize", (P(), P(method="lee"), P(method="zhang")), (P(),
          P(method="lee")), ("b1", "u1", "i4"), MASKS, share=2),
 )  # fmt: skip

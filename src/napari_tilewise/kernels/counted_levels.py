@@ -73,8 +73,12 @@ def _is_constant(pixels: np.ndarray) -> bool:
 
 def _differs(pixels: np.ndarray) -> bool:
     """Return whether a pixel differs from the first one; NaN differs from itself."""
-    pieces = range(0, len(pixels), _PIECE)
-    return any((pixels[begin : begin + _PIECE] != pixels[0]).any() for begin in pieces)
+
+    def differs(begin: int, end: int) -> bool:
+        pieces = range(begin, end, _PIECE)
+        return any((pixels[k : min(k + _PIECE, end)] != pixels[0]).any() for k in pieces)
+
+    return any(in_bands(differs, pixels.size, pixels.size))
 
 
 def _is_counted(image: np.ndarray, nbins: Any) -> bool:
