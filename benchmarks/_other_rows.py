@@ -197,7 +197,7 @@ FUNCTIONS: tuple[Rows, ...] = (
     Rows("filters.unsharp_mask", (P(), P(radius=5, amount=2), P(radius=20), P(radius=0.5),
          P(preserve_range=True), P(radius=(1, 3))),
          (P(), P(radius=3, amount=0.5), P(preserve_range=True)),
-         coloured=(P(channel_axis=-1), P(radius=3, channel_axis=-1))),
+         coloured=(P(channel_axis=2), P(radius=3, channel_axis=2))),
     Rows("filters.sato", (P(sigmas=[2]), P(), P(sigmas=[1, 5]),
          P(sigmas=[0.5], mode="constant", cval=1), P(sigmas=[2], black_ridges=False),
          P(sigmas=[3], mode="wrap"), P(sigmas=[8])),

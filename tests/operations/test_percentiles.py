@@ -26,7 +26,8 @@ def test_edges_above_quantiles(
     elif kind != "noise":
         image[...] = 0.4
         image[20, 30] += kind == "one other pixel"
-    expected = feature.canny(image, **QUANTILES)
-    for tiles in (32, 64):
-        result = tw.apply("feature.canny", image, tiles=tiles, **QUANTILES)
-        np.testing.assert_array_equal(result, expected)
+    for mask in (None, rng.random(image.shape) < 0.9):
+        expected = feature.canny(image, mask=mask, **QUANTILES)
+        for tiles in (32, 64):
+            result = tw.apply("feature.canny", image, tiles=tiles, mask=mask, **QUANTILES)
+            np.testing.assert_array_equal(result, expected)

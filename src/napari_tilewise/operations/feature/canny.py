@@ -99,29 +99,27 @@ def _thresholds(call: Call) -> tuple[float, float]:
 def _smooth(call: Call, image: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
     """Return the smoothed image, divided by what the border and the mask leave of the weights."""
     border = {name: call[name] for name in ("sigma", "mode", "cval")}
+    weights = None
     if mask is not None:
-        preprocess = reach("feature._canny", "_preprocess")
-        return np.asarray(preprocess(image, mask, *border.values())[0])
+        inside = mask.astype(bool, copy=False)
+        image, weights = np.where(inside, image, image.dtype.type(0)), inside.astype(as_float(call))
+    elif call["mode"] == "constant":
+        weights = np.ones(image.shape, as_float(call))
     smooth = np.asarray(run_fastest(SMOOTHING, gaussian, image, **border))
-    if call["mode"] == "constant":
-        share = run_fastest(SMOOTHING, gaussian, np.ones(image.shape, as_float(call)), **border)
+    if weights is not None:
+        share = run_fastest(SMOOTHING, gaussian, weights, **border)
         smooth /= share + np.finfo(as_float(call)).eps
     return smooth
 
 
 def _smoothed(call: Call, block: Block) -> tuple[np.ndarray, np.ndarray | None, Region]:
-    """Return the smoothed part of a block inside the image, where it may have edges, and the core.
-
-    Pixels whose neighbourhoods leave the image have none anyway: without a mask there is None.
-    """
+    """Return the smoothed part of a block inside the image, that of its mask, and the core."""
     mask = block.images.get("mask")
     smooth = _smooth(call, block.data, mask)
     inside = clip(block.region, call.spatial_shape)
     box = within(inside, block.region)
     smooth = np.ascontiguousarray(smooth[box])
-    if mask is not None:
-        mask = ndi.binary_erosion(mask[box].astype(bool), FULL, border_value=0)
-    return smooth, mask, within(block.tile, inside)
+    return smooth, None if mask is None else mask[box], within(block.tile, inside)
 
 
 def _gradient(smooth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -155,6 +153,8 @@ def thinned_magnitude(smooth: np.ndarray, mask: np.ndarray | None, low: float) -
 def _thin_edges(call: Call, block: Block, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
     """Return a tile's thinned edges above the low threshold, and those above the high one."""
     smooth, mask, core = _smoothed(call, block)
+    if mask is not None:  # pixels whose neighbourhoods leave the image have no edges anyway
+        mask = ndi.binary_erosion(mask.astype(bool), FULL, border_value=0)
     thinned = run_fastest(THINNING, thinned_magnitude, smooth, mask, low)[core]
     weak = thinned > 0
     return weak, weak & (thinned >= high)
