@@ -123,6 +123,12 @@ def test_a_few_numbers_are_said_in_their_units(viewer, run, panel):
     assert expected in panel.message.text()
     run("measure.moments", image)
     assert "16 numbers" in panel.message.text()
+    masks = np.stack([COINS > 100, COINS > 150]).astype(float)
+    place = {"scale": (10, 0.5, 0.5), "units": ("s", "um", "um"), "axis_labels": ("t", "y", "x")}
+    run("measure.perimeter", viewer.add_image(masks, name="masks", **place))
+    first, second = (measure.perimeter(mask) for mask in masks > 0)
+    expected = (f"perimeter {n / 2:.6g} µm ({n:.6g} px)" for n in (first, second))
+    assert ", ".join(expected) in panel.message.text()
 
 
 def test_a_surface_lies_on_its_volume_whatever_its_spacing(viewer, run):

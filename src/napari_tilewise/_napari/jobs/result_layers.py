@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from napari_tilewise._napari.jobs.job import Job, JobOutcome, LayerFrame
     from napari_tilewise._napari.layers.placement import LayerArguments, Placement
     from napari_tilewise.engine.result_axes import ResultAxis
+    from napari_tilewise.operations.spec.measuring.calibration import MeasuredColumn
 
 Limits = tuple[float, float]
 
@@ -219,19 +220,32 @@ def note(job: Job, outcome: JobOutcome, source: Layer | None) -> str:
 
 
 def _with_units(outcome: JobOutcome, location: str) -> str:
-    """Return a few numbers in their units, with the pixels in brackets; empty for any others."""
+    """Return a few numbers in their units, with the pixels in brackets; empty for any others.
+
+    They are one row of several numbers, or one number per plane.
+    """
     lengths = outcome.lengths
     table = None if lengths is None else lengths.table(outcome.data)
-    if lengths is None or not table or len(next(iter(table.values()))) != 1:
+    if lengths is None or not table:
         return ""
-    if len(table) > MOST_IN_LINE:
-        return f"{len(table)} numbers, {location}"
-    texts = []
-    for part, values in zip(lengths.columns, table.values(), strict=True):
-        named = in_units(TableColumn("", "", values), part, lengths.unit)
-        first, *others = (f"{column.text(0)} {column.title.strip(' ()')}" for column in named)
-        texts.append(f"{part.name} {first.strip()}" + "".join(f" ({text})" for text in others))
-    return ", ".join(texts)
+    rows = len(next(iter(table.values())))
+    if min(rows, len(table)) != 1:
+        return ""
+    if max(rows, len(table)) > MOST_IN_LINE:
+        return f"{max(rows, len(table))} numbers, {location}"
+    parts = zip(lengths.columns, table.values(), strict=True)
+    return ", ".join(
+        _measured_text(part, values[row : row + 1], lengths.unit)
+        for part, values in parts
+        for row in range(rows)
+    )
+
+
+def _measured_text(part: MeasuredColumn, values: np.ndarray, unit: str | None) -> str:
+    """Return a number by its name, in its unit, with the pixels in brackets."""
+    named = in_units(TableColumn("", "", values), part, unit)
+    first, *others = (f"{column.text(0)} {column.title.strip(' ()')}" for column in named)
+    return f"{part.name} {first.strip()}" + "".join(f" ({text})" for text in others)
 
 
 def _as_text(value: object, location: str) -> str:
