@@ -40,7 +40,7 @@ class Work:
     def follow(self, cancel: threading.Event, listener: Listener | None) -> SessionRun:
         """List the run in the Runs panel."""
         return follow(
-            self.operation, source=str(self.source), output=self.path,
+            tw.OPERATIONS[self.operation].title, source=str(self.source), output=self.path,
             control=Control(listener, cancel, self.pause), work=self,
         )  # fmt: skip
 

@@ -20,6 +20,7 @@ from napari_tilewise._napari.batch_panel.thumbnails import SIDE, Thumbnails
 from napari_tilewise._napari.tables.row_model import RowModel
 from napari_tilewise._napari.tables.table_view import column_header, table_view
 from napari_tilewise._napari.widgets import wording
+from napari_tilewise._napari.widgets.plain_words import plain_message, with_titles
 from napari_tilewise._napari.widgets.theme_colours import Tone, colour
 from napari_tilewise.batches.tasks import CANCELLED, DONE, FAILED, SKIPPED
 
@@ -81,7 +82,7 @@ class ItemState:
 def _message(row: Mapping[str, Any]) -> str:
     """Return why an item failed, or its results, in one line."""
     if row.get("error"):
-        return str(row["error"])
+        return plain_message(str(row["error"]))
     values = [
         f"{_short_name(name)} {_short_value(value)}"
         for name, value in (row.get("values") or {}).items()
@@ -90,8 +91,8 @@ def _message(row: Mapping[str, Any]) -> str:
 
 
 def _short_name(name: str) -> str:
-    """Return a number's short name: ``threshold_otsu`` for ``step 2: filters.threshold_otsu``."""
-    return name.rpartition(".")[2] if name.startswith("step ") else name
+    """Return a number's short name: ``Otsu threshold`` for ``step 2: filters.threshold_otsu``."""
+    return with_titles(name.partition(": ")[2]) if name.startswith("step ") else name
 
 
 def _short_value(value: object) -> str:
