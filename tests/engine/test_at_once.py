@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import re
 import threading
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from scipy import ndimage as ndi
-from skimage import color, data, exposure, feature, filters, measure, segmentation, transform, util
+from skimage import (
+    color,
+    data,
+    exposure,
+    feature,
+    filters,
+    measure,
+    restoration,
+    segmentation,
+    transform,
+    util,
+)
 
 import napari_tilewise as tw
 from napari_tilewise.engine.at_once import bound_call, pixel_checks, prepared_calls, whole_image
-from napari_tilewise.errors import Cancelled
+from napari_tilewise.errors import Cancelled, InvalidImage
 from napari_tilewise.kernels import available
 from napari_tilewise.operations.shared.whole import whole
 from napari_tilewise.operations.spec.operation import tiled
-from napari_tilewise.operations.spec.substitution import finite_check, is_finite
+from napari_tilewise.operations.spec.substitution import finite_check, is_finite, kernel_for
 
 if TYPE_CHECKING:
     from napari_tilewise.engine.events import Event
@@ -51,13 +63,15 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 def by_function(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the operations whose functions got an image whole so far."""
     names: list[str] = []
-    compute = whole_image._by_function
+    computation = whole_image.computation
 
     def noted(bound: Any, *args: Any) -> Any:
-        names.append(bound.call.operation.name)
-        return compute(bound, *args)
+        compute = computation(bound, *args)
+        if compute is not None:
+            names.append(bound.call.operation.name)
+        return compute
 
-    monkeypatch.setattr(whole_image, "_by_function", noted)
+    monkeypatch.setattr(whole_image, "computation", noted)
     return names
 
 
@@ -693,3 +707,67 @@ def test_images_that_a_function_is_wrong_of_go_through_the_passes(by_function: l
             result = tw.apply(name, image, **params)
             np.testing.assert_array_equal(result, tw.apply(name, image, tiles=16, **params))
         assert by_function == [name]
+
+
+@pytest.mark.parametrize("name", ["filters.threshold_otsu", "restoration.denoise_bilateral"])
+@pytest.mark.parametrize("length", [40, 300])
+@pytest.mark.parametrize("is_constant", [True, False])
+def test_a_kernel_that_looks_at_the_pixels_is_asked_once(
+    name: str, length: int, is_constant: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not available():
+        pytest.skip("kernels are off")
+    kernel, looks = kernel_for(f"skimage.{name}"), 0
+    assert kernel.look is not None
+    look = kernel.look
+
+    def counted(*args: Any, **params: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        return look(*args, **params)
+
+    monkeypatch.setitem(kernel.__dict__, "look", counted)
+    image = np.random.default_rng(2).random((length, length))
+    image = np.full_like(image, 0.5) if is_constant else image
+    for number in range(1, 4):
+        result = tw.apply(name, image)
+        assert looks == number
+        np.testing.assert_array_equal(result, tw.OPERATIONS[name].reference(image), strict=True)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32", "float64"])
+@pytest.mark.parametrize("axis", [0, 1, -1])
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_a_small_image_with_channels_is_denoised_at_once(
+    by_function: list[str], dtype: str, axis: int, channels: int
+) -> None:
+    rng = np.random.default_rng(channels)
+    pixels = (rng.random((20, 30, channels)) * 100 - 20).astype(dtype)
+    image = np.ascontiguousarray(np.moveaxis(pixels, -1, axis))
+    keywords = {"channel_axis": axis, "win_size": 3}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scikit-image doubts two channels
+        expected = restoration.denoise_bilateral(image, **keywords)
+    for _ in range(2):  # the second call is prepared
+        result = tw.apply("restoration.denoise_bilateral", image, **keywords)
+        np.testing.assert_array_equal(result, expected, strict=True)
+    assert by_function == (["restoration.denoise_bilateral"] if channels > 2 else [])
+
+
+@pytest.mark.parametrize("channels", [None, 3])
+def test_a_later_image_of_an_undefined_range_is_refused(channels: int | None) -> None:
+    shape, axis = ((20, 30), None) if channels is None else ((20, 30, channels), -1)
+    image = np.random.default_rng(3).integers(0, 50, shape).astype("i1")
+    tw.apply("restoration.denoise_bilateral", image, channel_axis=axis)
+    image.flat[0], image.flat[1] = -100, 100
+    with pytest.raises(InvalidImage, match="farther apart"):
+        tw.apply("restoration.denoise_bilateral", image, channel_axis=axis)
+
+
+@pytest.mark.parametrize("name", ["filters.threshold_otsu", "restoration.denoise_bilateral"])
+def test_a_later_image_with_nan_is_refused(name: str) -> None:
+    image = np.random.default_rng(4).random((20, 30))
+    tw.apply(name, image)
+    image[3, 4] = np.nan
+    with pytest.raises(InvalidImage, match="NaN"):
+        tw.apply(name, image)

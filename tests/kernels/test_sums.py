@@ -57,6 +57,69 @@ def test_bilateral(dtype: str, instruction_set: str) -> None:
         )
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "int8", "int16", "int32"])
+def test_bilateral_of_integers(dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([3, len(dtype)])
+    kernel, limits = KERNELS["skimage.restoration.denoise_bilateral"], np.iinfo(dtype)
+    for trial in range(24):
+        lowest = int(rng.integers(limits.min, 1)) if trial % 2 else 0
+        highest = min(limits.max, lowest + int(rng.integers(2, limits.max)))
+        shape = int(rng.integers(9, 40)), int(rng.integers(9, 70))
+        compare(
+            "skimage.restoration.denoise_bilateral",
+            restoration.denoise_bilateral,
+            strided(rng, rng.integers(lowest, highest, shape).astype(dtype)),
+            win_size=None if trial % 3 else 3,
+            sigma_color=None if trial % 3 == 0 else float(rng.choice([0.05, 0.3])),
+            sigma_spatial=float(rng.choice([1, 1.4])),
+            bins=int(rng.choice([100, 10000])),
+            mode=("constant", "symmetric", "edge", "wrap", "reflect")[trial % 5],
+            cval=float(rng.choice([0, 0.5])),
+        )
+    if limits.min < 0:
+        image = np.array([[limits.min, 0, 0], [0, 0, limits.max], [0, 0, 0]], dtype)
+        assert not kernel.accepts(image, win_size=3)
+
+
+CONSTANT = (*GREY, "bool", "int8", "int16", "int32", "int64", "uint32", "uint64")
+"""Data types of constant images, and of those that are almost constant."""
+
+
+@pytest.mark.filterwarnings("ignore:Converting input from bool")
+@pytest.mark.parametrize("dtype", CONSTANT)
+def test_constant_images(dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([4, len(dtype)])
+    bilateral = KERNELS["skimage.restoration.denoise_bilateral"]
+    for trial in range(40):
+        shape = tuple(int(n) for n in rng.integers(5, 40, 2))
+        image = np.full(shape, int(rng.integers(0, 2 if dtype == "bool" else 100)), dtype)
+        if image.dtype.kind == "f" and trial % 3 == 0:
+            image[...] = rng.choice([0.0, -0.0], shape)
+        compare("skimage.filters.threshold_otsu", filters.threshold_otsu, strided(rng, image))
+        compare(
+            "skimage.restoration.denoise_bilateral",
+            restoration.denoise_bilateral,
+            strided(rng, image),
+            win_size=3,
+        )
+        odd = image.copy()
+        place = tuple(int(rng.integers(n)) for n in shape)
+        odd[place] = not odd[place] if dtype == "bool" else odd[place] + 1
+        compare("skimage.filters.threshold_otsu", filters.threshold_otsu, odd)
+        if bilateral.accepts(odd, win_size=3):
+            compare(
+                "skimage.restoration.denoise_bilateral",
+                restoration.denoise_bilateral,
+                odd,
+                win_size=3,
+            )
+        if image.dtype.kind == "f":
+            odd[place] = rng.choice([np.nan, np.inf, -np.inf])
+            for image in (odd, np.full(shape, odd[place])):
+                assert not bilateral.accepts(image, win_size=3)
+                assert not KERNELS["skimage.filters.threshold_otsu"].accepts(image)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_bilateral_bins_are_those_of_the_function(dtype: str, instruction_set: str) -> None:
     # Many pixels, for a bin is seldom off by one.

@@ -1,11 +1,12 @@
-"""The bilateral filter of grey images in floating point, and of constant ones, which stay."""
+"""The bilateral filter of grey images; constant ones stay as they are."""
 
 from __future__ import annotations
 
 from math import ceil
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from skimage.util import img_as_float
 
 from napari_tilewise.kernels.arrays import contiguous, integers, type_code
 from napari_tilewise.kernels.counted_levels import is_constant
@@ -14,27 +15,14 @@ from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import call, rounds_alike
 from napari_tilewise.kernels.threads import in_bands
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _FLOATS = (np.dtype("f4"), np.dtype("f8"))
+_KNOWN = (*_FLOATS, *map(np.dtype, ("u1", "u2", "u4", "i1", "i2", "i4")))
 _MOST = {np.dtype("f4"): 1e3, np.dtype("f8"): 1e10}
 """Levels whose differences have bins that their integers hold; shifted integers are large."""
 _MODES = {"constant": 4, "edge": 0, "symmetric": 2, "reflect": 3, "wrap": 1}
-
-
-def _exact(
-    image: np.ndarray,
-    win_size: int | None = None,
-    sigma_color: float | None = None,
-    sigma_spatial: float = 1,
-    bins: int = 10000,
-    mode: str = "constant",
-    cval: float = 0,
-    *,
-    channel_axis: int | None = None,
-) -> bool:
-    if channel_axis is not None or image.ndim != 2 or min(image.shape, default=0) < 2:
-        return False
-    size = _size(win_size, sigma_spatial)
-    return is_constant(image) or is_bilateral(image, size, bins, mode, cval)
 
 
 def is_bilateral(image: np.ndarray, size: int, bins: int, mode: str, cval: float) -> bool:
@@ -50,15 +38,29 @@ def is_bilateral(image: np.ndarray, size: int, bins: int, mode: str, cval: float
     return (
         image.dtype in _FLOATS
         and image.ndim == 2
-        and min(image.shape) > 1  # one row or column comes back without its axis
+        and _is_known(image.shape, size, bins, mode, cval)
+        and is_moderate(image, _MOST[image.dtype])
+    )
+
+
+def _is_known(shape: tuple[int, ...], size: int, bins: int, mode: str, cval: float) -> bool:
+    """Return whether all but the pixels allows the function's bits."""
+    return (
+        min(shape) > 1  # one row or column comes back without its axis
         and mode in _MODES
-        and (mode in ("constant", "edge") or min(image.shape) > size // 2 + 1)
+        and (mode in ("constant", "edge") or min(shape) > size // 2 + 1)
         and abs(cval) < 1e3
         and 0 < bins < 2**24
-        and is_moderate(image, _MOST[image.dtype])
         and rounds_alike()
         and size % 2 == 1
     )
+
+
+def _has_known_levels(dtype: np.dtype, lowest: Any, highest: Any) -> bool:
+    """Return whether weights are defined for a range, and exact: not for NaN and infinity."""
+    if dtype.kind == "i":  # the function subtracts in the data type
+        return int(highest) - int(lowest) <= np.iinfo(dtype).max
+    return dtype.kind == "u" or bool(-_MOST[dtype] < lowest and highest < _MOST[dtype])
 
 
 def _size(win_size: int | None, sigma_spatial: float) -> int:
@@ -70,7 +72,7 @@ def _weights(values: np.ndarray, sigma: Any, dtype: Any) -> np.ndarray:
     return weights
 
 
-def denoise_bilateral(
+def _look(
     image: np.ndarray,
     win_size: int | None = None,
     sigma_color: float | None = None,
@@ -80,19 +82,33 @@ def denoise_bilateral(
     cval: float = 0,
     *,
     channel_axis: int | None = None,
-) -> np.ndarray:
-    """Denoise by weights of place and grey level, as `skimage.restoration` does.
-
-    Parameters
-    ----------
-    image, win_size, sigma_color, sigma_spatial, bins, mode, cval, channel_axis
-        As in `skimage.restoration.denoise_bilateral`.
-    """
-    if is_constant(image):
-        return image
-    lowest, highest = image.min(), image.max()
-    image = contiguous(image)
+) -> Callable[[], np.ndarray] | None:
+    """Return what denoises an image as `skimage.restoration.denoise_bilateral` does."""
+    if channel_axis is not None or image.ndim != 2 or min(image.shape) < 2:
+        return None
+    if image.dtype.kind in "buif" and is_constant(image):
+        return image.copy
     size = _size(win_size, sigma_spatial)
+    if image.dtype not in _KNOWN or not _is_known(image.shape, size, bins, mode, cval):
+        return None
+    lowest, highest = image.min(), image.max()
+    if not _has_known_levels(image.dtype, lowest, highest):
+        return None
+    sigmas, border = (sigma_color, sigma_spatial), (mode, cval)
+    return lambda: _denoised(image, (lowest, highest), size, sigmas, bins, border)
+
+
+def _denoised(
+    image: np.ndarray,
+    ends: tuple[Any, Any],
+    size: int,
+    sigmas: tuple[float | None, float],
+    bins: int,
+    border: tuple[str, float],
+) -> np.ndarray:
+    """Return the result for an image whose smallest and largest pixel are known."""
+    (lowest, highest), (sigma_color, sigma_spatial) = ends, sigmas
+    image = contiguous(img_as_float(image))
     levels = np.linspace(0, highest, bins, endpoint=False)
     colours = _weights(levels, sigma_color or image.std(), image.dtype)
     steps = np.arange(-size // 2, size // 2 + 1)
@@ -102,7 +118,7 @@ def denoise_bilateral(
     if lowest < 0:
         image = image - lowest
         highest -= lowest
-    result = bilateral_filtered(image, size, (colours, places), highest, (mode, cval))
+    result = bilateral_filtered(image, size, (colours, places), highest, border)
     if lowest < 0:
         result += lowest
     return result
@@ -143,4 +159,4 @@ def bilateral_filtered(
     return result
 
 
-DENOISE_BILATERAL = Kernel("skimage.restoration.denoise_bilateral", _exact, denoise_bilateral)
+DENOISE_BILATERAL = Kernel.looking("skimage.restoration.denoise_bilateral", _look)

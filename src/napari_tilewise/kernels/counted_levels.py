@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple
+from math import isfinite
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from napari_tilewise.kernels.smoothing.separable import float_dtype
 from napari_tilewise.kernels.threads import in_bands, run_parts
 from napari_tilewise.kernels.whole_number_sums import take
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _BYTES = (np.dtype("u1"), np.dtype("u2"))
 _SIGNED = (np.dtype("i1"), np.dtype("i2"))
 _FLOATS = (np.dtype("f4"), np.dtype("f8"))
@@ -23,6 +27,8 @@ _MOST_COLOURS = 4
 _MOST_LEVELS = 2**16
 _PART = 2**22
 """Pixels that are worth a thread, and a table of counts, of their own."""
+_LARGEST = 1e30
+"""Numbers below which sums and products of a few do not overflow, as for `is_moderate`."""
 _PIECE = 2**16
 """Pixels that are compared before the next ones are read."""
 
@@ -54,25 +60,28 @@ def is_constant(image: np.ndarray) -> bool:
         Of numbers or booleans, not empty.
     """
     pixels = contiguous(image).ravel()
-    return bool(np.isfinite(pixels[0])) and _is_constant(pixels)
+    return isfinite(pixels.item(0)) and _is_constant(pixels)
 
 
 def _is_constant(pixels: np.ndarray) -> bool:
     """Return whether all pixels of a flat image are equal."""
-    if pixels[0] != pixels[-1] or pixels[0] != pixels[len(pixels) // 2]:
+    first = pixels.item(0)
+    if not first == pixels.item(-1) == pixels.item(len(pixels) // 2):
         return False
     # Words of 8 bytes take less time than small numbers; only equal zeros may differ in their bits.
-    if pixels.nbytes % 8 == 0 and len(pixels) > 8 and not (pixels[:8] != pixels[0]).any():
-        words = pixels.view(np.uint64)
-        if not _differs(words):
-            return True
-        if pixels.dtype.kind != "f" or pixels[0] != 0:
+    if pixels.nbytes % 8 == 0 and pixels.itemsize <= 8:
+        head, size = pixels[: 8 // pixels.itemsize].tobytes(), pixels.itemsize
+        if head == head[:size] * (8 // size) and not _differs(pixels.view(np.uint64)):
+            return bool(first == first)
+        if pixels.dtype.kind != "f" or first != 0:
             return False
     return not _differs(pixels)
 
 
 def _differs(pixels: np.ndarray) -> bool:
     """Return whether a pixel differs from the first one; NaN differs from itself."""
+    if pixels.size <= _PIECE:
+        return not (pixels == pixels[0]).all()
 
     def differs(begin: int, end: int) -> bool:
         pieces = range(begin, end, _PIECE)
@@ -81,38 +90,48 @@ def _differs(pixels: np.ndarray) -> bool:
     return any(in_bands(differs, pixels.size, pixels.size))
 
 
-def _is_counted(image: np.ndarray, nbins: Any) -> bool:
+def _is_grey(image: np.ndarray) -> bool:
     # Of what looks like a colour image the functions warn.
-    is_colour = image.ndim > 2 and image.shape[-1] <= _MOST_COLOURS
-    if is_colour or image.size == 0:
+    return image.size > 0 and not (image.ndim > 2 and image.shape[-1] <= _MOST_COLOURS)
+
+
+def _has_bins(dtype: np.dtype, nbins: Any) -> bool:
+    """Return whether pixels of a data type other than integers are counted in so many bins."""
+    is_known = dtype == np.bool_ or dtype in _FLOATS
+    return is_known and type(nbins) is int and 0 < nbins <= _MOST_LEVELS
+
+
+def _are_few_levels(ends: tuple[Any, Any]) -> bool:
+    low, high = map(int, ends)
+    return high - low < _MOST_LEVELS and high <= np.iinfo(np.int64).max
+
+
+def _is_counted(image: np.ndarray, nbins: Any) -> bool:
+    if not _is_grey(image):
         return False
     if image.dtype in (*_BYTES, *_SIGNED):
         return True
-    if image.dtype == np.bool_ or image.dtype in _FLOATS:
-        # The range of what is moderate is a number too.
-        is_known = type(nbins) is int and 0 < nbins <= _MOST_LEVELS
-        return is_known and (is_constant(image) or is_moderate(image))
     if image.dtype.kind not in "ui":
-        return False
+        # The range of what is moderate is a number too.
+        return _has_bins(image.dtype, nbins) and (is_constant(image) or is_moderate(image))
     pixels = contiguous(image).ravel()
-    return (image.dtype.kind == "i" and _is_constant(pixels)) or _has_few_levels(pixels)
-
-
-def _has_few_levels(pixels: np.ndarray) -> bool:
-    low, high = map(int, _ends(pixels))
-    return high - low < _MOST_LEVELS and high <= np.iinfo(np.int64).max
+    is_signed = image.dtype.kind == "i"
+    return (is_signed and _is_constant(pixels)) or _are_few_levels(_ends(pixels))
 
 
 # -- histograms ------------------------------------------------------------------------------------
 
 
-def _as_levels(pixels: np.ndarray) -> tuple[np.ndarray, int]:
-    """Return integers as levels from 0, and what the first level stands for."""
+def _as_levels(pixels: np.ndarray, low: Any = None) -> tuple[np.ndarray, int]:
+    """Return integers as levels from 0, and what the first level stands for.
+
+    `low` is the smallest pixel, where it is known.
+    """
     if pixels.dtype in _BYTES:
         return pixels, 0
     if pixels.dtype in _SIGNED:
         return as_grey(pixels), int(np.iinfo(pixels.dtype).min)
-    low = _ends(pixels)[0]
+    low = _ends(pixels)[0] if low is None else low
     levels = np.empty(pixels.shape, np.uint16)
 
     def convert(begin: int, end: int) -> None:
@@ -136,15 +155,17 @@ def _counts(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return levels, counts[levels]
 
 
-def _histogram(pixels: np.ndarray, nbins: int) -> _Histogram:
-    """Return the histogram of floating-point numbers or booleans over bins of equal width."""
+def _histogram(pixels: np.ndarray, nbins: int, limits: tuple[Any, Any] | None = None) -> _Histogram:
+    """Return the histogram of floating-point numbers or booleans over bins of equal width.
+
+    `limits` are the smallest and the largest number, where they are known.
+    """
     if pixels.dtype == np.bool_:
         ones = int(np.count_nonzero(pixels))
         ends = np.array([ones == pixels.size, ones > 0], np.uint8)
         of_ends = len(pixels) - ones, ones
     else:
-        low, high = _ends(pixels)
-        ends, of_ends = np.array([low, high], pixels.dtype), (0, pixels.size)
+        ends, of_ends = np.array(limits or _ends(pixels), pixels.dtype), (0, pixels.size)
     counts, edges = np.histogram(ends, nbins)
     used = np.flatnonzero(counts)
     counts = np.zeros(nbins, np.int64)
@@ -162,28 +183,38 @@ def _histogram(pixels: np.ndarray, nbins: int) -> _Histogram:
 # -- threshold_otsu --------------------------------------------------------------------------------
 
 
-def _exact_for_otsu(image: Any = None, nbins: int = 256, *, hist: Any = None) -> bool:
+def _look_for_otsu(
+    image: Any = None, nbins: int = 256, *, hist: Any = None
+) -> Callable[[], Any] | None:
+    """Return what computes the threshold as `skimage.filters.threshold_otsu` does."""
     # A single bin has no other side.
-    return image is not None and hist is None and nbins != 1 and _is_counted(image, nbins)
-
-
-def threshold_otsu(image: Any = None, nbins: int = 256, *, hist: Any = None) -> Any:
-    """Return the threshold between two classes, as `skimage.filters.threshold_otsu` does.
-
-    Parameters
-    ----------
-    image
-        Finite where it is of floating-point numbers.
-    nbins, hist
-        As there.
-    """
+    if image is None or hist is not None or nbins == 1 or not _is_grey(image):
+        return None
     pixels = contiguous(image).ravel()
-    if _is_constant(pixels):
-        return pixels[0]
-    if pixels.dtype.kind not in "ui":
-        return _between_classes(_histogram(pixels, nbins))
+    if image.dtype in (*_BYTES, *_SIGNED):
+        return lambda: pixels[0] if _is_constant(pixels) else _between_levels(pixels)
+    if image.dtype.kind in "ui":
+        if image.dtype.kind == "i" and _is_constant(pixels):
+            return lambda: pixels[0]
+        ends = _ends(pixels)
+        if not _are_few_levels(ends):
+            return None
+        return lambda: pixels[0] if ends[0] == ends[1] else _between_levels(pixels, ends[0])
+    if not _has_bins(image.dtype, nbins):
+        return None
+    if isfinite(pixels.item(0)) and _is_constant(pixels):
+        return lambda: pixels[0]
+    if image.dtype == np.bool_:
+        return lambda: _between_classes(_histogram(pixels, nbins))
+    ends = _ends(pixels)
+    if not (-_LARGEST < ends[0] and ends[1] < _LARGEST):  # NaN is neither
+        return None
+    return lambda: _between_classes(_histogram(pixels, nbins, ends))
+
+
+def _between_levels(pixels: np.ndarray, low: Any = None) -> Any:
     # An empty level parts the same classes as the level before it, which comes first.
-    unsigned, first = _as_levels(pixels)
+    unsigned, first = _as_levels(pixels, low)
     levels, counts = _counts(unsigned)
     return np.int64(_between_classes(_Histogram(counts, levels + first)))
 
@@ -203,7 +234,7 @@ def _between_classes(histogram: _Histogram) -> Any:
     return histogram.centers[np.argmax(between)]
 
 
-THRESHOLD_OTSU = Kernel("skimage.filters.threshold_otsu", _exact_for_otsu, threshold_otsu)
+THRESHOLD_OTSU = Kernel.looking("skimage.filters.threshold_otsu", _look_for_otsu)
 
 
 # -- equalize_hist ---------------------------------------------------------------------------------

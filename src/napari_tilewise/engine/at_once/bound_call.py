@@ -22,6 +22,7 @@ from napari_tilewise.operations.spec.substitution import kernel_for
 from napari_tilewise.types import native_dtype, with_dtype
 
 if TYPE_CHECKING:
+    from napari_tilewise.kernels import Kernel
     from napari_tilewise.operations.spec.adapter import Function
     from napari_tilewise.operations.spec.operation import Call, Operation, Part
     from napari_tilewise.types import Array, DType, Parameters, Value
@@ -64,6 +65,8 @@ class BoundCall(NamedTuple):
     """Whether the image is so small that the passes need one tile."""
     function: Function
     """What is called of a small image."""
+    looking: Kernel | None
+    """The kernel that is asked before any check of the pixels: it looks at them itself."""
 
     is_finite: bool
     """Whether NaN and infinity are for tiles to answer."""
@@ -271,6 +274,7 @@ def _bind(
         has_arrays=False,
         is_one_tile=is_brief and _pixels(call) <= at_once.passes,
         function=_shortest(operation),
+        looking=_looking(operation),
         is_finite=operation.limits.finite or at_once.finite,
         is_counted=at_once.counted,
     )
@@ -290,12 +294,25 @@ def _shortest(operation: Operation) -> Function:
     if not operation.has_kernel:
         return function
     kernel = kernel_for(function_path(operation.name))
+    if kernel.look is not None:
+        return function  # the kernel was asked before
 
     def fastest(image: Array, **params: Value) -> Value:
-        fits = kernel.accepts(image, **params)
-        return kernel.run(image, **params) if fits else function(image, **params)
+        compute = kernel.computation(image, **params)
+        return function(image, **params) if compute is None else compute()
 
     return fastest
+
+
+def _looking(operation: Operation) -> Kernel | None:
+    """Return the kernel that stands for the function, if it looks at the pixels itself."""
+    adapter = operation.adapter
+    if adapter.fixed or operation.deprecated or adapter.pick is not None:
+        return None
+    if not operation.has_kernel:
+        return None
+    kernel = kernel_for(function_path(operation.name))
+    return None if kernel.look is None else kernel
 
 
 def _more_bytes(call: Call) -> int:

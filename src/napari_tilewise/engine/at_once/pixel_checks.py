@@ -5,13 +5,14 @@ What the form of an image decides is bound once (`bound_call`); this is asked fo
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from napari_tilewise.engine.at_once.bound_call import LITTLE, SMALL
 from napari_tilewise.engine.system.machine import lately_available_memory
-from napari_tilewise.operations.spec.substitution import accepts, finite_check, is_finite
+from napari_tilewise.operations.spec.substitution import finite_check, is_finite, kernel_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,8 +27,10 @@ MOST_LEVELS = 2**20
 """The longest range of integers that is counted."""
 
 
-def pays(bound: BoundCall, pixels: Array, images: Parameters) -> bool:
-    """Return whether a kernel stands for the function, or the image is small; the pixels suit.
+def computation(
+    bound: BoundCall, pixels: Array, keywords: Parameters, images: Parameters
+) -> Callable[[], Value] | None:
+    """Return what computes the result in one call, if the image is small or a kernel takes it.
 
     Parameters
     ----------
@@ -35,22 +38,37 @@ def pays(bound: BoundCall, pixels: Array, images: Parameters) -> bool:
         The call.
     pixels
         The image, contiguous and of this machine's data type.
+    keywords
+        The other parameters, as the function takes them.
     images
-        The further images by parameter name, the same; None where there is none.
+        The further images by parameter name, as the image is; None where there is none.
     """
-    several = (pixels, *images.values())
-    operation = bound.call.operation
+    cost = bound.call.operation.cost
     if bound.is_small:
-        if bound.is_counted and not all(map(_has_few_levels, several)):
-            return False
-        if bound.is_finite and not all(map(_has_numbers, several)):
-            return False
-        suits = operation.cost.at_once.suits
-        return (suits is None or suits(pixels)) and _fits(operation.cost, pixels)
+        if not _fits(cost, pixels):
+            return None
+        if bound.looking is not None:
+            compute = bound.looking.computation(pixels, **keywords, **images)
+            if compute is not None:
+                return compute
+        if not _suits_function(bound, pixels, images):
+            return None
+        return partial(bound.function, pixels, **keywords, **images)
     # A kernel says itself whether it knows NaN and infinity, and how many levels it counts.
-    if not bound.has_kernel or not accepts(bound.path, pixels, **bound.call.keywords, **images):
+    if not bound.has_kernel or not _fits(cost, pixels, cost.at_once.copies):
+        return None
+    return kernel_for(bound.path).computation(pixels, **keywords, **images)
+
+
+def _suits_function(bound: BoundCall, pixels: Array, images: Parameters) -> bool:
+    """Return whether the pixels are among those of which the function holds."""
+    several = (pixels, *images.values())
+    if bound.is_counted and not all(map(_has_few_levels, several)):
         return False
-    return _fits(operation.cost, pixels, operation.cost.at_once.copies)
+    if bound.is_finite and not all(map(_has_numbers, several)):
+        return False
+    suits = bound.call.operation.cost.at_once.suits
+    return suits is None or suits(pixels)
 
 
 def later_checks(bound: BoundCall, pixels: Array, images: Parameters) -> list[PixelCheck]:
@@ -82,10 +100,23 @@ def later_checks(bound: BoundCall, pixels: Array, images: Parameters) -> list[Pi
     suits = bound.call.operation.cost.at_once.suits
     if suits is not None:
         checks.append((None, suits))
-    if pixels.size > SMALL or bound.more_bytes:
-        cost, more = bound.call.operation.cost, bound.more_bytes
-        checks.append((None, lambda pixels: _fits(cost, pixels) and is_free(more)))
     return checks
+
+
+def memory_check(bound: BoundCall, pixels: Array) -> Callable[[Array], bool] | None:
+    """Return what asks of later images of a form whether there is memory; None for small ones.
+
+    Parameters
+    ----------
+    bound
+        The call.
+    pixels
+        An image of this form.
+    """
+    if pixels.size <= SMALL and not bound.more_bytes:
+        return None
+    cost, more = bound.call.operation.cost, bound.more_bytes
+    return lambda pixels: _fits(cost, pixels) and is_free(more)
 
 
 def shown_by_result(bound: BoundCall, pixels: Array) -> Callable[[Array, Value], bool] | None:

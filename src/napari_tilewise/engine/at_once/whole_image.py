@@ -25,7 +25,13 @@ from napari_tilewise.engine.at_once.bound_call import (
 )
 from napari_tilewise.engine.at_once.declared_result import as_declared, result_of_form
 from napari_tilewise.engine.at_once.one_tile import results_of_one_tile
-from napari_tilewise.engine.at_once.pixel_checks import is_free, later_checks, pays, shown_by_result
+from napari_tilewise.engine.at_once.pixel_checks import (
+    computation,
+    is_free,
+    later_checks,
+    memory_check,
+    shown_by_result,
+)
 from napari_tilewise.engine.at_once.prepared_calls import prepare_call
 from napari_tilewise.engine.system.machine import processors
 from napari_tilewise.errors import OperationFailed, TilewiseError
@@ -33,7 +39,6 @@ from napari_tilewise.grid import format_region
 from napari_tilewise.operations.shared.whole import whole
 from napari_tilewise.operations.spec.operation import tiled
 from napari_tilewise.operations.spec.parameters import OtherImage
-from napari_tilewise.operations.spec.substitution import kernel_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -80,10 +85,11 @@ def computed_at_once(operation: Operation, image: Array, params: Parameters) -> 
     pixels = in_one_piece(image, call.dtype)
     try:
         with _threads() if pixels.size > SMALL else nullcontext():
-            if pays(bound, pixels, images):
+            compute = computation(bound, pixels, _own_keywords(bound), images)
+            if compute is not None:
                 if pixels is image:
                     _prepare(bound, image, params, images)
-                return as_declared(bound, image, _by_function(bound, pixels, images))
+                return as_declared(bound, image, compute())
         return _by_passes(bound, pixels, images) if bound.is_one_tile else None
     except Exception as error:  # noqa: BLE001 - functions may raise anything
         _raise_refusal(bound, error)
@@ -120,27 +126,38 @@ def _prepare(bound: BoundCall, image: Array, params: Parameters, images: Paramet
     if len(arrays) > len(further) and not bound.has_arrays:
         return  # not among what later calls are found by
     keywords = {**_keywords(bound), **dict.fromkeys(set(images) - set(further))}
-    run = _later_call(bound, keywords, further, later_checks(bound, image, images))
+    run = _later_call(bound, image, keywords, further, later_checks(bound, image, images))
     shown = shown_by_result(bound, image)
     prepare_call(bound.call, params, further, run if shown is None else _if_shown(run, shown))
 
 
 def _later_call(
-    bound: BoundCall, keywords: Parameters, further: Sequence[str], checks: Sequence[PixelCheck]
+    bound: BoundCall,
+    pixels: Array,
+    keywords: Parameters,
+    further: Sequence[str],
+    checks: Sequence[PixelCheck],
 ) -> Run:
     """Return what computes the result of later images, with the fewest steps for most of them."""
     function, declared, has_arrays = bound.function, result_of_form(bound), bound.has_arrays
+    looking, has_memory = bound.looking, memory_check(bound, pixels)
     refuses = bound.call.operation.cost.at_once.shown is None
 
     def run(image: Array, params: Parameters) -> tuple[Value] | None:
-        for name, suits in checks:
-            if not suits(image if name is None else params[name]):
-                return None
+        if has_memory is not None and not has_memory(image):
+            return None
         own = with_own_values(keywords) if has_arrays else keywords
         if further:
             own = {**own}
             for name in further:
                 own[name] = params[name]
+        if looking is not None:
+            compute = looking.computation(image, **own)
+            if compute is not None:
+                return declared(image, compute())
+        for checked, suits in checks:
+            if not suits(image if checked is None else params[checked]):
+                return None
         try:
             result = function(image, **own)
         except Exception as error:
@@ -162,14 +179,10 @@ def _if_shown(run: Run, shown: Callable[[Array, Value], bool]) -> Run:
     return checked
 
 
-def _by_function(bound: BoundCall, pixels: Array, images: Parameters) -> Value:
-    """Return what the function, or the kernel that stands for it, makes of the image."""
-    # What `pays` found a kernel to accept, which may look at every pixel, is not asked again.
-    function = bound.function if bound.is_small else kernel_for(bound.path).run
+def _own_keywords(bound: BoundCall) -> Parameters:
+    """Return the parameters as the function takes them; arrays that may be written into, copied."""
     keywords = _keywords(bound)
-    if bound.has_arrays:
-        keywords = with_own_values(keywords)
-    return function(pixels, **keywords, **images)
+    return with_own_values(keywords) if bound.has_arrays else keywords
 
 
 def _keywords(bound: BoundCall) -> Parameters:

@@ -326,7 +326,7 @@ OPERATIONS = (
     replace(
         _threshold("otsu", _histogram_plan(_otsu), HIST),
         adapter=Adapter(kernels=("skimage.filters.threshold_otsu", BINNING, COUNTING)),
-        cost=replace(CHEAP, at_once=CHEAP.at_once._replace(kernel=2**24)),
+        cost=replace(CHEAP, at_once=CHEAP.at_once._replace(kernel=2**24, when=None)),
     ),
     _threshold("yen", _histogram_plan(_from_histogram), HIST),
     _threshold(

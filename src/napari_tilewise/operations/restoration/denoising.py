@@ -24,7 +24,6 @@ from napari_tilewise.operations.spec.declared_function import Constraint
 from napari_tilewise.operations.spec.deprecated_parameters import without
 from napari_tilewise.operations.spec.keyword_specs import Flags
 from napari_tilewise.operations.spec.operation import (
-    IN_BANDS,
     Accuracy,
     Adapter,
     AtOnce,
@@ -115,6 +114,23 @@ def _bilateral(call: Call) -> Plan:
     return Tiles(
         lambda block: _bilateral_block(block, call, low, high, sigma), halo=_bilateral_halo(call)
     )
+
+
+def _has_known_range(image: np.ndarray) -> bool:
+    """Return whether the data type holds the range of an image: the plan refuses others."""
+    return image.dtype.kind != "i" or (
+        int(image.max(initial=0)) - int(image.min(initial=0)) <= np.iinfo(image.dtype).max
+    )
+
+
+def _has_usual_channels(call: Call) -> bool:
+    """Return whether the function takes an image's channels without a warning."""
+    return call.channel_axis is None or call.shape[call.channel_axis] in (3, 4)
+
+
+BILATERAL_AT_ONCE = AtOnce(
+    function=2**16, kernel=2**26, when=_has_usual_channels, suits=_has_known_range
+)
 
 
 def check_range(call: Call, low: Any, high: Any) -> None:
@@ -339,7 +355,7 @@ OPERATIONS = (
             "channel_axis": CHANNEL,
         },
         neighbourhood=Neighbourhood(halo=_bilateral_halo, border="mode"),
-        cost=Cost(largest_region=_largest_table, memory=6.0, at_once=IN_BANDS),
+        cost=Cost(largest_region=_largest_table, memory=6.0, at_once=BILATERAL_AT_ONCE),
         result=ResultSpec(dtype=as_float, dtype_varies=True),
         plan_of=_bilateral,
         adapter=Adapter(wrap=_with_single_axes, kernels=("skimage.restoration.denoise_bilateral",)),

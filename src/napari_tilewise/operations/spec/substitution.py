@@ -139,6 +139,5 @@ def run_fastest(path: str, function: AnyFunction, *args: Any, **params: Any) -> 
     *args, **params
         Its arguments, the pixels first.
     """
-    if accepts(path, *args, **params):
-        return kernel_for(path).run(*args, **params)
-    return function(*args, **params)
+    compute = kernel_for(path).computation(*args, **params)
+    return function(*args, **params) if compute is None else compute()
