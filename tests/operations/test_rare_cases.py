@@ -558,3 +558,46 @@ def test_a_coefficient_in_half_precision_is_scikit_images(shape: tuple[int, int]
     for tiles in ("auto", 5):
         found = tw.apply("measure.pearson_corr_coeff", image, image1=other, tiles=tiles)
         assert tuple(found) == tuple(expected)
+
+
+@pytest.mark.filterwarnings("ignore:When min_distance < 1")
+@pytest.mark.parametrize("name", ["peak_local_max", "corner_peaks"])
+@pytest.mark.parametrize("shape", [(1, 1), (7,), (1, 9), (11, 12), (3, 5500), (7, 9, 8)])
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32", "float64"])
+def test_peaks_of_constant_images(name: str, shape: tuple[int, ...], dtype: str) -> None:
+    rng = np.random.default_rng([len(name), *shape])
+    function = getattr(feature, name)
+    for trial in range(24):
+        image = np.full(shape, rng.choice([0, 3, 100]), dtype)
+        if dtype.startswith("f") and trial % 4 == 0:
+            image[...] = np.array([0.0, -0.0])[rng.integers(0, 2, shape)]
+        distance = int(rng.integers(0, 4))
+        sizes = [(1,) * len(shape), (3,) * len(shape), (2,) * len(shape)]
+        params: dict[str, Any] = {
+            "min_distance": distance,
+            "threshold_abs": [None, -1, 3, 200][int(rng.integers(4))],
+            "threshold_rel": [None, 0.5, -1.0][int(rng.integers(3))],
+            "exclude_border": [True, False, 2, (1,) * len(shape)][int(rng.integers(4))],
+            "footprint": None if trial % 3 else np.ones(sizes[trial // 3 % 3], bool),
+        }
+        if trial % 5 == 0:
+            params["labels"] = rng.integers(0, 3, shape)
+        if trial % 2:
+            params["num_peaks"] = int(rng.integers(1, 4))
+        expected = function(image, **params)
+        for tiles in ("auto", max(shape) // 2 + 1):
+            result = tw.apply(f"feature.{name}", image, tiles=tiles, **params)
+            if "labels" not in params or expected.size:  # of no peaks, scikit-image has two axes
+                np.testing.assert_array_equal(result, expected, strict=True)
+            assert (result.size, result.dtype) == (expected.size, expected.dtype)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+@pytest.mark.parametrize("shape", [(300, 301), (44, 46, 47)])
+def test_peaks_of_more_than_a_small_image(shape: tuple[int, ...], dtype: str) -> None:
+    image = (np.random.default_rng(5).random(shape) * 200).astype(dtype)
+    for params in ({"min_distance": 3}, {"num_peaks": 9, "threshold_rel": 0.9}):
+        expected = feature.peak_local_max(image, **params)
+        for tiles in ("auto", 40):
+            result = tw.apply("feature.peak_local_max", image, tiles=tiles, **params)
+            np.testing.assert_array_equal(result, expected, strict=True)

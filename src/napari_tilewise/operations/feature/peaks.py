@@ -139,7 +139,10 @@ def _local_peaks(call: Call, rules: Sequence[Rule], p_norm: float) -> Passes[Col
 
     The first rule is that of `peak_local_max`.
     """
-    threshold = yield from threshold_of(call, global_numbers.extremes(call))
+    ends = (yield from global_numbers.extremes(call)) if _needs_extremes(call) else None
+    if ends is not None and ends[0] == ends[1] and _is_without_peaks(call):
+        return np.empty((0, call.ndim), np.intp)
+    threshold = _threshold(call, ends)
     if call["labels"] is not None:
         label_peaks = yield from labelled_peaks(
             call, footprint_of(call), threshold, _border(call), _halo(call), p_norm
@@ -160,9 +163,24 @@ def _chosen(points: np.ndarray, rules: Sequence[Rule]) -> np.ndarray:
     return reduce(lambda chosen, rule: rule.choose(chosen), rules, points)
 
 
+def _compares_no_neighbours(call: Call, footprint: np.ndarray) -> bool:
+    """Return whether all pixels above the threshold are peaks."""
+    return footprint.size == 1 or call.shape == (1,) * call.ndim
+
+
+def _is_without_peaks(call: Call) -> bool:
+    """Return whether a constant image has no peak: each pixel is as large as its neighbours."""
+    footprint = footprint_of(call)
+    return (
+        call["labels"] is None
+        and bool(footprint.any())
+        and not _compares_no_neighbours(call, footprint)
+    )
+
+
 def _reduce_candidates(call: Call, threshold: Any, rules: Sequence[Rule]) -> Reduce:
     footprint = footprint_of(call)
-    is_trivial = footprint.size == 1 or call.shape == (1,) * call.ndim
+    is_trivial = _compares_no_neighbours(call, footprint)
 
     def tile_candidates(block: Block) -> Candidates:
         pixels = block.data[block.core]
@@ -200,13 +218,24 @@ def threshold_of(call: Call, extremes: Any) -> Passes[Any]:
     extremes
         The reduction to the smallest and largest value, which runs only if needed.
     """
-    threshold = call["threshold_abs" if "threshold_abs" in call.params else "threshold"]
-    relative = call["threshold_rel"]
-    if threshold is None or relative is not None:
-        low, high = yield from extremes
-        threshold = low if threshold is None else threshold
+    return _threshold(call, (yield from extremes) if _needs_extremes(call) else None)
+
+
+def _absolute_threshold(call: Call) -> Any:
+    return call["threshold_abs" if "threshold_abs" in call.params else "threshold"]
+
+
+def _needs_extremes(call: Call) -> bool:
+    return _absolute_threshold(call) is None or call["threshold_rel"] is not None
+
+
+def _threshold(call: Call, ends: tuple[Any, Any] | None) -> Any:
+    """Return the threshold; `ends` are the smallest and largest value, where it needs them."""
+    threshold, relative = _absolute_threshold(call), call["threshold_rel"]
+    if ends is not None:
+        threshold = ends[0] if threshold is None else threshold
         if relative is not None:
-            threshold = max(threshold, relative * high)
+            threshold = max(threshold, relative * ends[1])
     return threshold
 
 
@@ -318,7 +347,7 @@ def _operation(
         cost=Cost(
             numbers=OnDisk(ORDERING + 16),
             memory=6.0,
-            at_once=AtOnce(function=2**21, when=_takes_whole),
+            at_once=AtOnce(function=2**21, when=_takes_whole, passes=2**18),
         ),
         note=note,
     )
