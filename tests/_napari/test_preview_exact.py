@@ -263,7 +263,7 @@ def test_planes_of_a_stack_are_previewed_alone():
 
 def test_a_table_has_no_preview():
     request = job("measure.regionprops_table", Labels(np.eye(20, dtype=int)))
-    with pytest.raises(InvalidImage, match="gives a table, which has no preview"):
+    with pytest.raises(InvalidImage, match="gives a table, of which there is no preview"):
         preview(Previewer(), request, (slice(0, 20), slice(0, 20)))
 
 

@@ -9,7 +9,7 @@ import skimage as ski
 from napari.layers import Image, Labels, Points
 
 from napari_tilewise import OPERATIONS
-from napari_tilewise._napari.jobs import compute
+from napari_tilewise._napari.jobs import job_run
 from napari_tilewise.recipe import Recipe
 
 pytestmark = pytest.mark.gui
@@ -294,7 +294,7 @@ def test_stored_pyramid_of_colours(viewer, run):
 
 
 def test_single_scale_too_large_to_show_comes_as_a_pyramid(viewer, run, coins, monkeypatch):
-    monkeypatch.setattr(compute, "LARGE", 10_000)
+    monkeypatch.setattr(job_run, "LARGE", 10_000)
     layer = viewer.add_image(da.from_array(coins, chunks=64), contrast_limits=(0, 255))
     made = run("filters.gaussian", sigma=2)
     assert made.multiscale

@@ -62,3 +62,13 @@ def test_more_pieces_than_the_budget_holds_are_refused_with_the_number() -> None
         tw.OPERATIONS["measure.label"], IMAGE, {"connectivity": 1}, generous, StackLayout(tiles=64)
     )
     np.testing.assert_array_equal(compute(enough), label(IMAGE, connectivity=1))
+
+
+@pytest.mark.parametrize("background", [None, 0, 1, 2, -1])
+def test_a_mask_has_true_or_false_as_background(background: int | None) -> None:
+    mask = IMAGE[:40, :60]
+    expected = label(mask, background=background)
+    for tiles in ("auto", 16):
+        result = tw.apply("measure.label", mask, background=background, tiles=tiles)
+        assert result.dtype == expected.dtype
+        np.testing.assert_array_equal(result, expected)

@@ -45,7 +45,8 @@ class RunLists:
     connectivity
         Largest number of axes along which neighbours differ; all axes by default.
     background
-        The pixels with this value belong to no component.
+        The pixels with this value belong to no component; of booleans the False ones for any value
+        but 1, as in `skimage.measure.label`.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class RunLists:
             "runs_new",
             image,
             type_code(image.dtype),
-            (2 if background else 1) if binary else 0,
+            (2 if background == 1 else 1) if binary else 0,
             background,
             image.ndim,
             integers(image.shape),
@@ -219,8 +220,6 @@ def label(
     label_image, background, return_num, connectivity
         As there.
     """
-    if label_image.dtype == np.bool_ and background != 1:
-        background = 0  # whatever it is: the function only looks for 1
     if _is_noise(label_image):
         labels, count = _labels_of_pixels(label_image, connectivity, int(background or 0))
         return (labels, count) if return_num else labels

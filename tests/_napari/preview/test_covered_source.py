@@ -96,10 +96,6 @@ def _split(viewer, source, preview):
     preview.bar.splits.setChecked(True)
 
 
-def _raise_source(viewer, source, preview):
-    viewer.layers.move(0, 2)
-
-
 def _side_by_side(viewer, source, preview):
     viewer.canvas.grid.enabled = True
 
@@ -123,7 +119,7 @@ def _switch_off(viewer, source, preview):
 
 REVEALING = [
     _move_camera, _pan_away, _show_in_3d, _shine_through, _add_up, _fade_in, _press, _split,
-    _raise_source, _side_by_side, _move_source, _move_preview, _enlarge_canvas, _switch_off,
+    _side_by_side, _move_source, _move_preview, _enlarge_canvas, _switch_off,
 ]  # fmt: skip
 
 

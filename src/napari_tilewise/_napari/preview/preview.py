@@ -222,7 +222,7 @@ class Preview(QObject):
 
     def _switch_off_deleted(self) -> None:
         """Switch off what the user deleted by itself, not together with its source."""
-        if self._last is not None and not self.shown.is_shown:
+        if self._last is not None:  # also where a later result has added it again
             self.bar.on.setChecked(False)
 
     def _layers_reordered(self, event: object) -> None:
