@@ -20,6 +20,7 @@ GREY = ("uint8", "uint16", "float32", "float64")
 OTHER = ("bool", "int8", "int16", "int32", "uint32")
 """Types whose order the kernels' types hold."""
 MODES = ("nearest", "reflect", "mirror", "wrap", "constant")
+GREY_MORPHOLOGY = ("erosion", "dilation", "opening", "closing", "white_tophat", "black_tophat")
 
 
 def quiet(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -239,6 +240,25 @@ def test_out(instruction_set: str) -> None:
         np.testing.assert_array_equal(same, function(image, morphology.disk(2)))
 
 
+@pytest.mark.parametrize("name", GREY_MORPHOLOGY)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_morphology_of_nan(name: str, dtype: str, instruction_set: str) -> None:
+    """Windows that are no boxes begin with their first pixel, and skip any later NaN."""
+    rng = np.random.default_rng([12, len(name), len(dtype)])
+    modes = (*MODES, "max", "min", "ignore")
+    for trial in range(48):
+        ndim = (2, 1, 3)[trial % 3]
+        shape = tuple(int(n) for n in rng.integers(6, 12 if ndim == 3 else 50, ndim))
+        image = rng.choice([-1.0, -0.0, 0.0, 0.5, 2.0, np.inf, -np.inf], shape).astype(dtype)
+        image[rng.random(shape) < rng.choice([0.02, 0.3, 0.95])] = np.nan
+        footprint = rng.random(tuple(rng.integers(2, 6, ndim))) < 0.6
+        footprint.flat[:2] = True, False
+        parts = ((footprint, 2), (footprint, 1)) if trial % 4 == 0 else footprint
+        params = {"mode": modes[trial % len(modes)], "cval": float(rng.choice([0, 0.5]))}
+        function = getattr(morphology, name)
+        compare(f"skimage.morphology.{name}", function, strided(rng, image), parts, **params)
+
+
 def test_what_is_left_to_the_function(instruction_set: str) -> None:
     image = np.ones((9, 9), "f4")
     nan = image.copy()
@@ -246,7 +266,7 @@ def test_what_is_left_to_the_function(instruction_set: str) -> None:
     for path in ("skimage.filters.median", "skimage.morphology.erosion"):
         kernel = KERNELS[path]
         assert kernel.accepts(image)
-        assert not kernel.accepts(nan)
+        assert not kernel.accepts(nan, np.ones((3, 3)))
         assert not kernel.accepts(image.astype("f2"))
         assert not kernel.accepts(image.astype("u1"), mode="constant", cval=-1)
         assert not kernel.accepts(image.astype("u1"), mode="constant", cval=0.5)

@@ -152,6 +152,11 @@ def _border(dtype: np.dtype, mode: str, cval: float, largest: bool) -> tuple[str
     return "constant", float(getattr(np.iinfo(dtype), mode))
 
 
+def _has_box(steps: Steps) -> bool:
+    """Return whether a step goes along lines, which carry NaN on from where they begin."""
+    return any(pixels.all() for pixels, _ in steps)
+
+
 def _apply(
     image: np.ndarray,
     steps: Steps,
@@ -168,10 +173,37 @@ def _apply(
         grey = as_grey(image)
         levels = _apply(grey, steps, largest=largest, mode=mode, cval=level)
         return delivered(from_grey(levels, dtype), out)
+    may_be_nan = dtype.kind == "f" and not _has_box(steps)
+    filtered = _extreme_with_nan if may_be_nan and has_nan(image) else extreme_filter
     windows = [FootprintWindow.of(pixels) for pixels, times in steps for _ in range(times)]
     for window in windows[:-1]:
-        image = extreme_filter(image, window, largest=largest, mode=mode, cval=cval)
-    return extreme_filter(image, windows[-1], largest=largest, mode=mode, cval=cval, out=out)
+        image = filtered(image, window, largest=largest, mode=mode, cval=cval)
+    return filtered(image, windows[-1], largest=largest, mode=mode, cval=cval, out=out)
+
+
+def _extreme_with_nan(
+    image: np.ndarray,
+    window: FootprintWindow,
+    *,
+    largest: bool,
+    mode: str,
+    cval: float,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return what SciPy's comparisons make of NaN in windows that are no boxes.
+
+    They begin with the first pixel of the window: if it is NaN, nothing is smaller or larger; any
+    later NaN is not smaller or larger itself.
+    """
+    is_nan = np.isnan(image)
+    pixels = np.where(is_nan, image.dtype.type(-np.inf if largest else np.inf), image)
+    result = extreme_filter(pixels, window, largest=largest, mode=mode, cval=cval)
+    first = np.zeros_like(window.pixels)
+    first.flat[np.argmax(window.pixels)] = True
+    begins = FootprintWindow.of(first)
+    is_first = extreme_filter(is_nan.view(np.uint8), begins, largest=True, mode=mode)
+    result[is_first.view(bool)] = np.nan
+    return delivered(result, out)
 
 
 def _mirrored(steps: Steps) -> Steps:
@@ -196,7 +228,7 @@ def _exact(
     return (
         bool(steps)
         and all(times > 0 and window_suits(image, pixels, mode) for pixels, times in steps)
-        and not has_nan(image)
+        and (not _has_box(steps) or not has_nan(image))
     )
 
 
