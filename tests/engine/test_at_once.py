@@ -771,3 +771,19 @@ def test_a_later_image_with_nan_is_refused(name: str) -> None:
     image[3, 4] = np.nan
     with pytest.raises(InvalidImage, match="NaN"):
         tw.apply(name, image)
+
+
+@pytest.mark.parametrize("shape", [(30, 40), (9, 10, 11)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_medians_of_a_small_image_with_nan_are_computed_at_once(
+    by_function: list[str], shape: tuple[int, ...], dtype: str
+) -> None:
+    image = np.random.default_rng(5).random(shape).astype(dtype)
+    image[image < 0.05] = np.nan
+    footprint = np.ones((3,) * len(shape))
+    for mode in ("nearest", "reflect", "constant"):
+        expected = filters.median(image, footprint, mode=mode)
+        for tiles in ("auto", 7):
+            result = tw.apply("filters.median", image, footprint=footprint, mode=mode, tiles=tiles)
+            np.testing.assert_array_equal(result, expected, strict=True)
+    assert by_function == ["filters.median"] * 3

@@ -140,9 +140,14 @@ def _unsharp_plan(call: Call) -> Plan:
 # -- median ----------------------------------------------------------------------------------------
 
 
+def _has_windows(call: Call) -> bool:
+    """Return whether each median is that of its window alone: not along a line, nor by ranks."""
+    return bool(call["behavior"] == "ndimage") and call.ndim > 1
+
+
 def _median_plan(call: Call) -> Plan | Tiles:
     if call["behavior"] == "ndimage":
-        return running_median(call) if call.ndim == 1 else tiled(call)
+        return tiled(call) if _has_windows(call) else running_median(call)
     return _rank_median(call)
 
 
@@ -266,6 +271,6 @@ OPERATIONS = (
         plan_of=_median_plan,
         adapter=Adapter(kernels=("skimage.filters.median", "skimage.filters.rank.median")),
         limits=Limits(check=_check_median),
-        cost=Cost(memory=3.0, at_once=IN_BANDS),
+        cost=Cost(memory=3.0, at_once=IN_BANDS._replace(function=2**16, when=_has_windows)),
     ),
 )
