@@ -7,6 +7,7 @@ import shutil
 import sys
 from datetime import UTC, datetime
 from threading import Lock
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -99,8 +100,11 @@ def remove(folder: Path, pattern: str) -> None:
 
 
 def remove_file(folder: Path, pattern: str) -> None:
-    """Remove the first file."""
-    min(folder.glob(pattern)).unlink()
+    """Remove the first file that is complete: others may be growing under another name."""
+    until, files = monotonic() + 60, []
+    while not files and monotonic() < until:
+        files = [path for path in folder.glob(pattern) if path.suffix != ".partial"]
+    min(files).unlink()
 
 
 def flip(path: Path, offset: int) -> None:
