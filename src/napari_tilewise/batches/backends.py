@@ -165,7 +165,7 @@ def _in_processes(supply: TaskSupply, n_jobs: int) -> Iterator[ItemOutcome]:
 
 def _end_processes() -> None:
     """End the processes that joblib keeps, whatever they compute."""
-    get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=True)
+    subprocesses.end(get_reusable_executor(reuse=True))
     _worked.clear()
 
 
@@ -199,7 +199,7 @@ class _SingleProcess:
     def _end(self) -> None:
         pool, self._pool = self._pool, None
         if pool is not None:
-            pool.shutdown(wait=True, kill_workers=True)
+            subprocesses.end(pool)
 
     def outcomes(self, tasks: Iterable[ItemTask], tries: int = 1) -> Iterator[ItemOutcome]:
         """Yield the outcomes of tasks; a task whose process ends runs again in another.

@@ -125,7 +125,7 @@ class ProcessPool:
                     f"the code crashed. Use a smaller {option('memory')} or fewer workers."
                 ) from error
             finally:
-                pool.shutdown(wait=True, kill_workers=True)
+                subprocesses.end(pool)
 
     def _running(self) -> Any:
         with self._lock:
@@ -140,7 +140,7 @@ class ProcessPool:
             if self._pool is not pool:
                 return
             self._pool = None
-        pool.shutdown(wait=True, kill_workers=True)
+        subprocesses.end(pool)
 
     def close(self) -> None:
         """End the processes, whatever they compute."""
@@ -149,7 +149,7 @@ class ProcessPool:
             pool, self._pool = self._pool, None
         remove_assignment(self._folder, self._name)
         if pool is not None:
-            pool.shutdown(wait=True, kill_workers=True)
+            subprocesses.end(pool)
 
 
 def _few(task: TileTask) -> str:

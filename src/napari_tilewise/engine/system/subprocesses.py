@@ -7,7 +7,9 @@ worked for it would wait for tasks, and hold their memory, for ever.
 from __future__ import annotations
 
 import os
+import queue
 import threading
+from contextlib import suppress
 from typing import Any
 
 import psutil
@@ -26,6 +28,22 @@ def pool(processes: int) -> Any:
         Their number.
     """
     return ProcessPoolExecutor(processes, initializer=end_with, initargs=(os.getpid(),))
+
+
+def end(processes: Any) -> None:
+    """End the processes of a pool, whatever they compute.
+
+    Parameters
+    ----------
+    processes
+        A pool of loky's, also one that joblib keeps.
+    """
+    # loky forgets what no process has begun, and may look for it afterwards: its thread would end
+    # with a KeyError on stderr.
+    with suppress(queue.Empty):
+        while True:
+            processes._work_ids.get_nowait()
+    processes.shutdown(wait=True, kill_workers=True)
 
 
 def end_with(parent: int) -> None:
