@@ -299,17 +299,6 @@ void flood(const S* image, const std::uint8_t* mask, L* labels, i64 pixels, cons
             labels[pixel] = table[(cells[pixel].marker & ~tied) - 1];
 }
 
-template <class Body>
-std::int32_t for_labels(i64 bytes, Body body) {
-    switch (bytes) {
-        case 1: return body(Tag<std::uint8_t>());
-        case 2: return body(Tag<std::uint16_t>());
-        case 4: return body(Tag<std::uint32_t>());
-        case 8: return body(Tag<std::uint64_t>());
-        default: return no_such_type;
-    }
-}
-
 }  // namespace
 }  // namespace tilewise
 

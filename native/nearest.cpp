@@ -157,16 +157,10 @@ using namespace tilewise;
 TILEWISE_API std::int32_t tilewise_expand(const void* labels, void* to, i64 bytes, const i64* sizes,
                                           double distance) {
     return guarded([&]() -> std::int32_t {
-        auto body = [&](auto tag) {
+        return for_labels(bytes, [&](auto tag) -> std::int32_t {
             using T = typename decltype(tag)::type;
             Growing<T>(static_cast<const T*>(labels), sizes, distance).run(static_cast<T*>(to));
-        };
-        switch (bytes) {
-            case 1: return body(Tag<std::uint8_t>()), ok;
-            case 2: return body(Tag<std::uint16_t>()), ok;
-            case 4: return body(Tag<std::uint32_t>()), ok;
-            case 8: return body(Tag<std::uint64_t>()), ok;
-            default: return no_such_type;
-        }
+            return ok;
+        });
     });
 }

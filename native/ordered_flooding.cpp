@@ -282,17 +282,6 @@ void trace(const S* image, u8* places, L* labels, void* entries, i64* state, con
     state[popped] += before - pops;
 }
 
-template <class Body>
-std::int32_t for_labels(i64 bytes, Body body) {
-    switch (bytes) {
-        case 1: return body(Tag<std::uint8_t>());
-        case 2: return body(Tag<std::uint16_t>());
-        case 4: return body(Tag<std::uint32_t>());
-        case 8: return body(Tag<std::uint64_t>());
-        default: return no_such_type;
-    }
-}
-
 // Run a body for the entries of so many bytes.
 template <class Body>
 std::int32_t for_entries(i64 bytes, Body body) {

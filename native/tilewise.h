@@ -167,6 +167,18 @@ std::int32_t for_every(i64 type, Body body) {
     }
 }
 
+// Run a body for labels, which are only copied and compared: their size in bytes says it all.
+template <class Body>
+std::int32_t for_labels(i64 bytes, Body body) {
+    switch (bytes) {
+        case 1: return body(Tag<std::uint8_t>());
+        case 2: return body(Tag<std::uint16_t>());
+        case 4: return body(Tag<std::uint32_t>());
+        case 8: return body(Tag<std::uint64_t>());
+        default: return no_such_type;
+    }
+}
+
 // Nothing is thrown through the C interface.
 template <class Body>
 std::int32_t guarded(Body body) {
