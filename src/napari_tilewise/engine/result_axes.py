@@ -33,6 +33,28 @@ class ResultAxis:
 NEW_AXIS = ResultAxis()
 
 
+@dataclass(frozen=True)
+class LoopedAxis:
+    """An axis along whose positions a result has a value each."""
+
+    origin: int | None
+    """The image's axis; None for one that a step before made."""
+    length: int
+
+
+def looped_axes(stack: Stack) -> tuple[LoopedAxis, ...]:
+    """Return the axes along whose positions a stack has a value each, outermost first.
+
+    Parameters
+    ----------
+    stack
+        The last operation of a chain, whose result is no image.
+    """
+    before = _axes_before(stack.source, stack.session)
+    origins = stack.loops if before is None else [before[axis].origin for axis in stack.loops]
+    return tuple(map(LoopedAxis, origins, stack.planes.lengths))
+
+
 def own_axes(stack: Stack) -> tuple[ResultAxis, ...]:
     """Return the axes of a result with respect to the image that its operation reads.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_tilewise.engine.result_axes import ResultAxis, result_axes
+from napari_tilewise.engine.result_axes import LoopedAxis, ResultAxis, looped_axes, result_axes
 from napari_tilewise.engine.system.fetchers import LookAhead
 from napari_tilewise.engine.tile_order import WIDEST, banded
 
@@ -42,6 +42,8 @@ class Result:
     """Its unit, by OME-Zarr's name; None for pixels, or an unknown unit."""
     lengths: MeasuredLengths | None = None
     """What numbers that count pixels are in the image's unit; None if none do."""
+    looped: tuple[LoopedAxis, ...] = ()
+    """The axes along whose positions it has a value each; empty for images and for one value."""
 
 
 def results_of(
@@ -58,7 +60,7 @@ def results_of(
     materialized
         Where the pixels of the stack are stored, if they are.
     """
-    results: list[tuple[Output, Value, tuple[ResultAxis, ...]]] = []
+    results: list[Result] = []
     split = stack.call.operation.result.split
     for part in parts_of(stack, eager=eager):
         value = result_of(part, eager=eager, stored=materialized if part.count is None else None)
@@ -66,11 +68,11 @@ def results_of(
         if split is not None and part.channel is not None:
             axes = tuple(item for axis, item in enumerate(axes) if axis != part.channel)
         values = value if split is not None else [value]
-        results += [(part.part.output, item, axes) for item in values]
-    several = len(results) > 1
-    return tuple(
-        Result(*result, number if several else None) for number, result in enumerate(results)
-    )
+        looped = () if part.is_image else looped_axes(part)
+        results += [Result(part.part.output, item, axes, looped=looped) for item in values]
+    if len(results) == 1:
+        return tuple(results)
+    return tuple(replace(result, number=number) for number, result in enumerate(results))
 
 
 def parts_of(stack: Stack, *, eager: bool) -> tuple[Stack, ...]:

@@ -204,6 +204,8 @@ class JobOutcome:
     """Its unit's symbol; None for pixels, or an unknown unit."""
     lengths: MeasuredLengths | None = None
     """What numbers that count pixels are in the layer's unit, by its symbol; None if none do."""
+    planes: tuple[tuple[str, int], ...] = ()
+    """Names and lengths of the axes along whose positions numbers have a value each."""
     measured: JobOutcome | None = None
     """For a table: the measured labels, if they are not the source."""
 

@@ -20,7 +20,7 @@ from napari_tilewise._napari.widgets.unit_text import unit_symbol
 from napari_tilewise.axes import default_axes
 from napari_tilewise.engine.build import StackLayout
 from napari_tilewise.engine.control import Control
-from napari_tilewise.engine.result_axes import ResultAxis, result_axes
+from napari_tilewise.engine.result_axes import LoopedAxis, ResultAxis, result_axes
 from napari_tilewise.engine.stack_results import Result
 from napari_tilewise.errors import DestinationUnwritable, InvalidImage
 from napari_tilewise.io.metadata.units import unit_name
@@ -144,6 +144,7 @@ class JobRun:
         outcome = JobOutcome(
             result.output, value, result.number, spacing=result.spacing,
             unit=self._symbol(result.unit), lengths=self._lengths(result),
+            planes=tuple((self._axis_name(axis), axis.length) for axis in result.looped),
         )  # fmt: skip
         if result.output in (Output.SCALAR, Output.VALUES):
             return outcome
@@ -157,6 +158,13 @@ class JobRun:
             axes = tuple(ResultAxis(axis, UNMOVED) for axis in range(len(source.shape)))
             measured = self.outcome(Result(Output.LABELS, source.finest, axes, None))
         return replace(outcome, frame=self._frame(before), measured=measured)
+
+    def _axis_name(self, axis: LoopedAxis) -> str:
+        """Return an axis's letter, else its number as tables of points have it."""
+        names = self.job.source.names
+        if axis.origin is None:
+            return "axis"
+        return f"axis-{axis.origin}" if names is None else names[axis.origin]
 
     def _lengths(self, result: Result) -> MeasuredLengths | None:
         """Return what numbers that count pixels are in the layer's unit, by its symbol."""

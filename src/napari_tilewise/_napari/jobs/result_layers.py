@@ -11,6 +11,7 @@ from napari.layers import Image, Labels, Points, Shapes, Surface
 from napari_tilewise._napari.jobs import arrange, object_tables
 from napari_tilewise._napari.layers import layer_record, object_table
 from napari_tilewise._napari.layers.columns import TableColumn, in_units
+from napari_tilewise._napari.layers.layer_record import NumberMeaning
 from napari_tilewise._napari.layers.snapshot import move_lazy, remember_lazy
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.spec.operation import Output
@@ -213,8 +214,10 @@ def note(job: Job, outcome: JobOutcome, source: Layer | None) -> str:
         The layer that was measured; None if it was removed.
     """
     if source is not None:
-        number, lengths = outcome.number or 0, outcome.lengths
-        layer_record.store_value(source, job.operation.name, number, outcome.data, lengths)
+        meaning = NumberMeaning(outcome.lengths, outcome.planes)
+        layer_record.store_value(
+            source, job.operation.name, outcome.number or 0, outcome.data, meaning
+        )
     location = f"in the metadata of {job.source.name!r}"
     return f"{job}: {_with_units(outcome, location) or _as_text(outcome.data, location)}"
 

@@ -100,6 +100,16 @@ class Origin:
 
 
 @dataclass(frozen=True)
+class NumberMeaning:
+    """What numbers that were measured on a layer are, beside their values."""
+
+    lengths: MeasuredLengths | None = None
+    """What those that count pixels are in the layer's unit; None if none do."""
+    planes: tuple[tuple[str, int], ...] = ()
+    """Names and lengths of the axes along whose positions there is a value each."""
+
+
+@dataclass(frozen=True)
 class Record:
     """How a layer was made."""
 
@@ -274,7 +284,7 @@ def _value_text(layer: Layer, record: Record) -> str:
 
 
 def store_value(
-    layer: Layer, name: str, number: int, value: Value, lengths: MeasuredLengths | None = None
+    layer: Layer, name: str, number: int, value: Value, meaning: NumberMeaning | None = None
 ) -> None:
     """Store numbers that were measured on a layer with it.
 
@@ -288,16 +298,19 @@ def store_value(
         The index among the operation's results.
     value
         The measured numbers.
-    lengths
-        What those that count pixels are in the layer's unit.
+    meaning
+        What the numbers are, beside their values.
     """
     metadata = _metadata(layer)
-    units = {**metadata.get("lengths", {})}
-    units[name] = {**units.get(name, {}), number: lengths}
+    meanings = {**metadata.get("meanings", {})}
+    meanings[name] = {**meanings.get(name, {}), number: meaning}
     values = metadata.get("values", {})
     earlier = {key: numbers for key, numbers in values.items() if key != name}
     newest = {name: {**values.get(name, {}), number: value}}  # comes last
-    _put(layer, {**metadata, "values": {**earlier, **newest}, "newest": "values", "lengths": units})
+    _put(
+        layer,
+        {**metadata, "values": {**earlier, **newest}, "newest": "values", "meanings": meanings},
+    )
 
 
 def stored_part(layer: Layer, key: str) -> Any:
@@ -390,7 +403,7 @@ def _put(layer: Layer, metadata: Metadata) -> None:
 
 
 def _without_record(metadata: Metadata) -> MetadataDict:
-    measured = ("values", "lengths", "objects")
+    measured = ("values", "meanings", "objects")
     return {key: value for key, value in metadata.items() if key in measured}
 
 

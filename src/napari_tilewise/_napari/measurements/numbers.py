@@ -49,35 +49,50 @@ def numbers_of(
     lengths
         What numbers that count pixels are in the layer's unit.
     """
-    table = None if lengths is None else lengths.table(value)
     if lengths is None:
         return _numbers_of(value, names)
+    table = lengths.table(value)
     if table is None:
         return _with_units(_numbers_of(value, names), lengths)
     if len(table) > 1 and len(next(iter(table.values()))) == 1:
         return NumberTable(_listed(table, lengths))
+    return NumberTable(measured_columns(table, lengths))
+
+
+def measured_columns(
+    table: Mapping[str, NDArray[Any]], lengths: MeasuredLengths
+) -> list[TableColumn]:
+    """Return columns in their unit, with the pixels beside them.
+
+    Parameters
+    ----------
+    table
+        A result's columns by name.
+    lengths
+        What they are in the layer's unit.
+    """
     pairs = (
         in_units(TableColumn(column.name, column.name, values), column, lengths.unit)
         for column, values in zip(lengths.columns, table.values(), strict=True)
     )
-    return NumberTable([column for pair in pairs for column in pair])
+    return [column for pair in pairs for column in pair]
 
 
 def _numbers_of(value: Any, names: Sequence[str]) -> NumberTable:
     if isinstance(value, dict):
         return NumberTable(plain_columns(value))
     parts = list(value) if isinstance(value, tuple | list) else [value]
-    if not all(_is_array(part) for part in parts):
+    if not all(is_array(part) for part in parts):
         texts = [str(part) for part in parts]
         return NumberTable([TableColumn("value", "value", np.array(texts, object))])
     arrays = [np.asarray(part) for part in parts]
-    titles = list(names) if len(names) == len(arrays) else _plain_names(len(arrays))
+    titles = list(names) if len(names) == len(arrays) else plain_names(len(arrays))
     if len(arrays) > 1 and all(array.ndim == 0 for array in arrays):
         return NumberTable([TableColumn("value", "value", np.array(arrays))])
     if arrays[0].ndim == 2 and all(array.ndim == 1 for array in arrays[1:]) and len(arrays) > 1:
-        return NumberTable(_stacked(arrays[1:], titles[1:]), picture=arrays[0].astype(float))
+        return NumberTable(stacked(arrays[1:], titles[1:]), picture=arrays[0].astype(float))
     if all(array.ndim == 1 for array in arrays):
-        return NumberTable(_stacked(arrays, titles), _curve(arrays, titles))
+        return NumberTable(stacked(arrays, titles), _curve(arrays, titles))
     array = arrays[0]
     if len(arrays) > 1 or array.ndim > 2:
         array = np.concatenate([np.ravel(item) for item in arrays])
@@ -129,7 +144,14 @@ def _listed(table: Mapping[str, NDArray[Any]], lengths: MeasuredLengths) -> list
     return plain_columns(columns)
 
 
-def _is_array(value: Any) -> bool:
+def is_array(value: Any) -> bool:
+    """Return whether a value is a number, an array, or a sequence of numbers.
+
+    Parameters
+    ----------
+    value
+        A part of a result.
+    """
     if isinstance(value, int | float | complex | np.generic | np.ndarray):
         return True
     if not isinstance(value, tuple | list):
@@ -137,12 +159,27 @@ def _is_array(value: Any) -> bool:
     return all(isinstance(item, int | float | np.generic) for item in value)
 
 
-def _plain_names(count: int) -> list[str]:
+def plain_names(count: int) -> list[str]:
+    """Return names for a result's parts, which are numbered if there are several.
+
+    Parameters
+    ----------
+    count
+        How many parts there are.
+    """
     return ["value"] if count == 1 else [f"value {number}" for number in range(1, count + 1)]
 
 
-def _stacked(arrays: Sequence[NDArray[Any]], titles: Sequence[str]) -> list[TableColumn]:
-    """Return one column per array; shorter ones end with missing values."""
+def stacked(arrays: Sequence[NDArray[Any]], titles: Sequence[str]) -> list[TableColumn]:
+    """Return one column per array; shorter ones end with missing values.
+
+    Parameters
+    ----------
+    arrays
+        Of one axis each.
+    titles
+        A title for each.
+    """
     longest = max(len(array) for array in arrays)
     columns = {}
     for title, array in zip(titles, arrays, strict=True):

@@ -20,9 +20,11 @@ from qtpy.QtWidgets import (
 )
 
 from napari_tilewise._napari.layers import layer_record
+from napari_tilewise._napari.layers.layer_record import NumberMeaning
 from napari_tilewise._napari.measurements import table_files
 from napari_tilewise._napari.measurements.numbers import numbers_of
 from napari_tilewise._napari.measurements.object_colours import COLORMAP
+from napari_tilewise._napari.measurements.plane_numbers import numbers_of_planes
 from napari_tilewise._napari.measurements.plot import Plot
 from napari_tilewise._napari.tables.column_model import ColumnModel
 from napari_tilewise._napari.tables.table_view import table_view
@@ -32,8 +34,6 @@ from napari_tilewise.operations import OPERATIONS
 if TYPE_CHECKING:
     from napari.layers import Layer
     from numpy.typing import NDArray
-
-    from napari_tilewise.operations.spec.measuring.calibration import MeasuredLengths
 
 
 MOST_FITTED = 1000
@@ -50,7 +50,7 @@ class NumbersView(QWidget):
         super().__init__()
         self._values: list[Any] = []
         self._keys: list[str] = []
-        self._lengths: list[MeasuredLengths | None] = []
+        self._meanings: list[NumberMeaning | None] = []
         self.choice = QComboBox()
         self.choice.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
@@ -88,8 +88,8 @@ class NumbersView(QWidget):
             for number, value in values.items()
         ]
         self._keys = [name for name, _, _ in results]
-        units = {} if layer is None else layer_record.stored_part(layer, "lengths") or {}
-        self._lengths = [units.get(name, {}).get(number) for name, number, _ in results]
+        meanings = {} if layer is None else layer_record.stored_part(layer, "meanings") or {}
+        self._meanings = [meanings.get(name, {}).get(number) for name, number, _ in results]
         self._values = [value for _, _, value in results]
         with QSignalBlocker(self.choice):
             self.choice.clear()
@@ -102,8 +102,12 @@ class NumbersView(QWidget):
     def _show(self, index: int) -> None:
         is_result = 0 <= index < len(self._values)
         names = wording.result_names(self._keys[index]) if is_result else ()
-        lengths = self._lengths[index] if is_result else None
-        numbers = numbers_of(self._values[index] if is_result else {}, names, lengths)
+        meaning = (self._meanings[index] if is_result else None) or NumberMeaning()
+        value = self._values[index] if is_result else {}
+        if meaning.planes:
+            numbers = numbers_of_planes(value, names, meaning)
+        else:
+            numbers = numbers_of(value, names, meaning.lengths)
         self.model.set_columns(numbers.columns)
         if len(numbers.columns) * len(self.model.order) <= MOST_FITTED:
             self.table.resizeColumnsToContents()  # the pixels are in sight beside the units
