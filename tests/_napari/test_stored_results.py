@@ -18,7 +18,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
 from napari_tilewise import OPERATIONS
-from napari_tilewise._napari.jobs import compute, result_layers
+from napari_tilewise._napari.jobs import compute, result_layers, result_numbers
 from napari_tilewise._napari.jobs.job import Job
 from napari_tilewise._napari.layers import dimensions, layer_pyramids, recording, snapshot
 from napari_tilewise._napari.layers.snapshot_cache import BLOCK, StepMemo, digest
@@ -208,7 +208,7 @@ def test_values_of_several_lengths_are_told(name):
     outcomes = computed(job)
     assert isinstance(result_layers.layer(job, outcomes[0]), Image | Labels)
     for outcome in outcomes[1:]:
-        assert "3 items, in the metadata of 'cat'" in result_layers.note(job, outcome, source)
+        assert "3 items, in the metadata of 'cat'" in result_numbers.note(job, outcome, source)
 
 
 @pytest.mark.parametrize("name", ["measure.moments", "measure.shannon_entropy"])

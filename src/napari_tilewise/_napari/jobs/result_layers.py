@@ -9,9 +9,9 @@ import numpy as np
 from napari.layers import Image, Labels, Points, Shapes, Surface
 
 from napari_tilewise._napari.jobs import arrange, object_tables
+from napari_tilewise._napari.jobs.result_contrast import contrast_limits, visible_limits
 from napari_tilewise._napari.layers import layer_record, object_table
 from napari_tilewise._napari.layers.columns import TableColumn, in_units
-from napari_tilewise._napari.layers.layer_record import NumberMeaning
 from napari_tilewise._napari.layers.snapshot import move_lazy, remember_lazy
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.spec.operation import Output
@@ -26,16 +26,9 @@ if TYPE_CHECKING:
     from napari_tilewise._napari.jobs.job import Job, JobOutcome, LayerFrame
     from napari_tilewise._napari.layers.placement import LayerArguments, Placement
     from napari_tilewise.engine.result_axes import ResultAxis
-    from napari_tilewise.operations.spec.measuring.calibration import MeasuredColumn
-
-Limits = tuple[float, float]
 
 RING = 0.15
 """The width of a point's ring, as a part of the usual diameter."""
-MOST_IN_LINE = 6
-"""The most numbers that a message has one by one."""
-SIGNED = 0.02
-"""The part of a result's range below 0 from which it is signed: noise around 0 is not."""
 
 
 def layer(job: Job, outcome: JobOutcome) -> Layer | None:
@@ -163,7 +156,7 @@ def update(layer: Layer, result: Layer) -> bool:
         layer.features = result.features
         object_table.attach(layer, object_table.of(result))
     elif not layer.rgb:
-        limits = _visible_limits(tuple(layer.contrast_limits), tuple(result.contrast_limits))
+        limits = visible_limits(tuple(layer.contrast_limits), tuple(result.contrast_limits))
         _set(layer, "contrast_limits_range", result.contrast_limits_range)
         _set(layer, "contrast_limits", limits)
     return True
@@ -177,90 +170,6 @@ def _set(layer: Layer, name: str, value: object) -> None:
     """Set an attribute if it differs: napari updates all pixels at each setting."""
     if not np.array_equal(np.asarray(getattr(layer, name)), np.asarray(value)):
         setattr(layer, name, value)
-
-
-def _visible_limits(limits: Limits, values: Limits) -> Limits:
-    """Return the limits if a range of values is visible with them, else that range."""
-    return limits if is_visible(limits, values, least=0.5) else values
-
-
-def is_visible(limits: Limits, values: Limits, *, least: float = 0.05) -> bool:
-    """Return whether a range of values is visible with contrast limits.
-
-    Parameters
-    ----------
-    limits
-        The contrast limits.
-    values
-        The range of the values.
-    least
-        The least part of the limits that it covers.
-    """
-    (low, high), span = values, limits[1] - limits[0]
-    overlap = low <= limits[1] and high >= limits[0]
-    return overlap and span * least <= high - low <= 20 * span
-
-
-def note(job: Job, outcome: JobOutcome, source: Layer | None) -> str:
-    """Store a result that is not a layer in its source's metadata, and return it as text.
-
-    Parameters
-    ----------
-    job
-        The finished job.
-    outcome
-        One of its outcomes.
-    source
-        The layer that was measured; None if it was removed.
-    """
-    if source is not None:
-        meaning = NumberMeaning(outcome.lengths, outcome.planes)
-        layer_record.store_value(
-            source, job.operation.name, outcome.number or 0, outcome.data, meaning
-        )
-    location = f"in the metadata of {job.source.name!r}"
-    return f"{job}: {_with_units(outcome, location) or _as_text(outcome.data, location)}"
-
-
-def _with_units(outcome: JobOutcome, location: str) -> str:
-    """Return a few numbers in their units, with the pixels in brackets; empty for any others.
-
-    They are one row of several numbers, or one number per plane.
-    """
-    lengths = outcome.lengths
-    table = None if lengths is None else lengths.table(outcome.data)
-    if lengths is None or not table:
-        return ""
-    rows = len(next(iter(table.values())))
-    if min(rows, len(table)) != 1:
-        return ""
-    if max(rows, len(table)) > MOST_IN_LINE:
-        return f"{max(rows, len(table))} numbers, {location}"
-    parts = zip(lengths.columns, table.values(), strict=True)
-    return ", ".join(
-        _measured_text(part, values[row : row + 1], lengths.unit)
-        for part, values in parts
-        for row in range(rows)
-    )
-
-
-def _measured_text(part: MeasuredColumn, values: np.ndarray, unit: str | None) -> str:
-    """Return a number by its name, in its unit, with the pixels in brackets."""
-    named = in_units(TableColumn("", "", values), part, unit)
-    first, *others = (f"{column.text(0)} {column.title.strip(' ()')}" for column in named)
-    return f"{part.name} {first.strip()}" + "".join(f" ({text})" for text in others)
-
-
-def _as_text(value: object, location: str) -> str:
-    if isinstance(value, list | tuple):  # one per plane, perhaps of several lengths
-        return f"{len(value)} item{'s' * (len(value) != 1)}, {location}"
-    if isinstance(value, np.ndarray) and value.ndim > 0:
-        if value.size <= 12 and value.ndim == 1 and value.dtype.kind in "iuf":
-            return ", ".join(f"{number:.6g}" for number in value.tolist())
-        if value.size <= 12:
-            return np.array2string(value, precision=6, separator=", ").replace("\n", "")
-        return f"{value.dtype} numbers of shape {value.shape}, {location}"
-    return str(value)
 
 
 def _placement(job: Job, axes: Sequence[ResultAxis], *, is_rgb: bool = False) -> Placement:
@@ -295,41 +204,6 @@ def _image(job: Job, outcome: JobOutcome, common: LayerArguments) -> Image:
             min(limits[0], outcome.values[0]), max(limits[1], outcome.values[1]),
         )  # fmt: skip
     return image
-
-
-def contrast_limits(job: Job, values: Limits | None, dtype: np.dtype) -> Limits:
-    """Return contrast limits: the input's if the result is visible with them.
-
-    Parameters
-    ----------
-    job
-        Gives the input's limits.
-    values
-        The range of the values that are in memory; None if there are none.
-    dtype
-        The result's data type.
-    """
-    limits = _input_limits(job, dtype)
-    if values is None:
-        return limits
-    low, high = values
-    is_signed = limits[0] >= 0 and low < -SIGNED * (high - low)
-    if not is_signed and _visible_limits(limits, values) == limits:
-        return limits
-    return (low, high) if high > low else (low, low + 1)
-
-
-def _input_limits(job: Job, dtype: np.dtype) -> Limits:
-    """Return the input's contrast limits, rescaled to the result's data type."""
-    source = job.source
-    to_float = source.dtype.kind in "ui" and dtype.kind == "f"
-    if source.limits is None or source.dtype.kind == "b":
-        return (0.0, 1.0) if dtype.kind in "bf" else (0.0, float(np.iinfo(dtype).max))
-    low, high = source.limits
-    if to_float and not job.last.parameters.get("preserve_range", False):
-        top = float(np.iinfo(source.dtype).max)
-        low, high = low / top, high / top
-    return (low, high) if high > low else (low, low + 1)
 
 
 def _frame(outcome: JobOutcome) -> LayerFrame:

@@ -63,7 +63,7 @@ class ResultDisplay:
         return f"Measured {wording.count(count, 'objects')} of {layer.name!r}. {self.note}"
 
     def _show_numbers(self, job: Job, outcome: JobOutcome) -> str:
-        line = result_layers.note(job, outcome, self.source)
+        line = result_numbers.note(job, outcome, self.source)
         if result_numbers.is_single(outcome):
             return ""  # the panel's table has it
         if self.source is not None:

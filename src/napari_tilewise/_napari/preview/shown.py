@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Image, Labels, Points, Vectors
 
-from napari_tilewise._napari.jobs import result_layers
+from napari_tilewise._napari.jobs import result_contrast, result_layers
 from napari_tilewise._napari.layers import viewer_layers
 from napari_tilewise._napari.preview.covered_source import CoveredSource
 from napari_tilewise._napari.preview.preview_request import Basis, PreviewResult, Shown
@@ -175,7 +175,7 @@ class ShownPreview:
         values, shown = result.values, _limits_of(layer)
         if values is None or shown is None or shown != self._limits or _shows(shown, values):
             return
-        limits = result_layers.contrast_limits(job, values, np.dtype(result.dtype))
+        limits = result_contrast.contrast_limits(job, values, np.dtype(result.dtype))
         low, high = layer.contrast_limits_range
         layer.contrast_limits_range = (min(low, limits[0]), max(high, limits[1]))
         layer.contrast_limits = limits
@@ -204,7 +204,7 @@ def _shows(limits: tuple[float, float], values: tuple[float, float]) -> bool:
     """Return whether contrast limits cut off little of a range, and are not much wider."""
     slack = SLACK * (limits[1] - limits[0])
     is_inside = limits[0] - slack <= values[0] and values[1] <= limits[1] + slack
-    return is_inside and result_layers.is_visible(limits, values, least=0.5)
+    return is_inside and result_contrast.is_visible(limits, values, least=0.5)
 
 
 def _placement(job: Job, result: PreviewResult) -> dict[str, Any]:
@@ -231,7 +231,7 @@ def _set(layer: Layer, name: str, value: object) -> bool:
 
 
 def _image(job: Job, result: PreviewResult) -> Layer:
-    limits = result_layers.contrast_limits(job, result.values, np.dtype(result.dtype))
+    limits = result_contrast.contrast_limits(job, result.values, np.dtype(result.dtype))
     return Image(
         result.pixels,
         rgb=False,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_tilewise._napari.jobs import result_layers
+from napari_tilewise._napari.jobs import result_layers, result_numbers
 from napari_tilewise._napari.jobs.compute import stored_bytes
 from napari_tilewise._napari.jobs.job import Job, JobOutcome, reporting_errors
 from napari_tilewise._napari.jobs.job_check import check_job
@@ -249,7 +249,7 @@ class RecipeRuns(QObject):
         result, layers = result_layers.layer(job, outcome), self._viewer.layers
         if result is None:
             source = job.record.source.find(layers)
-            line = result_layers.note(job, outcome, source)
+            line = result_numbers.note(job, outcome, source)
             if source is not None and outcome.output is not Output.SCALAR:
                 self.measured.emit(source)
             return line
