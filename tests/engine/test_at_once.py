@@ -234,7 +234,7 @@ BY_PASSES: dict[str, tuple[np.ndarray, dict[str, Any]]] = {
         {"image1": GRAY.T.copy().reshape(40, 50), "mask": GRAY > 50},
     ),
     "measure.manders_coloc_coeff": (GRAY, {"image1_mask": GRAY < 99, "mask": GRAY > 50}),
-    "ndimage.sum": (GRAY, {"labels": GRAY // 50, "index": [1, 3, 2]}),
+    "ndimage.maximum_position": (GRAY, {"labels": GRAY // 50, "index": [1, 3, 2]}),
     "transform.pyramid_reduce": (WITH_NAN, {"channel_axis": -1}),
     "transform.pyramid_gaussian": (WITH_NAN[..., 0].copy(), {"max_layer": 2}),
     "ndimage.find_objects": (GRAY.astype(np.int64) << 40, {"max_label": 3}),

@@ -40,7 +40,19 @@ def test_masks(ndim: int, instruction_set: str) -> None:
             else:
                 params["max_size"] = int(rng.choice([0, 1, 5, 64]))
             compare(path, function, mask, **params)
+        compare("skimage.morphology.label", measure.label, mask, connectivity=connectivity)
         compare("scipy.ndimage.label", ndi.label, mask, structure=structure)
+        compare("scipy.ndimage.binary_fill_holes", ndi.binary_fill_holes, mask, structure)
+
+
+@pytest.mark.parametrize("dtype", [*INTEGERS, "uint64", "float32", "float64"])
+def test_what_is_not_zero_has_labels_and_holes(dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([13, len(dtype)])
+    for trial in range(12):
+        image = image_of(rng, shape_of(rng, 1 + trial % 3, 33), dtype, trial % 2 == 0)
+        image[rng.random(image.shape) < 0.4] = 0
+        compare("scipy.ndimage.label", ndi.label, image)
+        compare("scipy.ndimage.binary_fill_holes", ndi.binary_fill_holes, image)
 
 
 @pytest.mark.parametrize("most_changes", [-1.0, 0.25, 1.0])
@@ -136,6 +148,10 @@ def test_what_is_left_to_the_function(instruction_set: str) -> None:
     assert not small.accepts(np.zeros((3, 3), "u8"))
     structure = np.array([[1, 1, 0], [1, 1, 1], [0, 1, 1]])
     assert not KERNELS["scipy.ndimage.label"].accepts(np.zeros((3, 3), bool), structure)
+    filled = KERNELS["scipy.ndimage.binary_fill_holes"]
+    assert not filled.accepts(np.zeros((3, 3), bool), structure)
+    assert not filled.accepts(np.zeros((3, 3), bool), origin=1)
+    assert not filled.accepts(np.zeros((3, 3), complex))
 
 
 @pytest.mark.parametrize("ndim", [1, 2, 3])

@@ -399,6 +399,24 @@ def test_grown_labels(dtype: str, instruction_set: str) -> None:
     assert not kernel.accepts(labels, spacing=2)
 
 
+@pytest.mark.parametrize("name", ["erosion", "dilation", "opening", "closing"])
+def test_isotropic_morphology(name: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([17, len(name)])
+    path = f"skimage.morphology.isotropic_{name}"
+    function = getattr(morphology, f"isotropic_{name}")
+    for trial in range(60):
+        shape = shape_of(rng, 2, 70) if trial % 2 else shape_of(rng, 3, 17)
+        mask = rng.random(shape) < rng.choice([0, 0.003, 0.3, 0.9, 0.997, 1])
+        image = mask.astype(("bool", "uint8", "int64", "float32")[trial % 4])
+        radius = (0, 1, 2.5, np.sqrt(2), np.sqrt(5), 9, 300)[int(rng.integers(7))]
+        spacing = (None, 1, (1.0,) * len(shape))[trial % 3]
+        compare(path, function, strided(rng, image), radius, spacing=spacing)
+    kernel = KERNELS[path]
+    assert not kernel.accepts(mask, 2, spacing=2)
+    assert not kernel.accepts(mask[0, 0], 2)
+    assert not kernel.accepts(mask, 2, out=np.empty_like(mask))
+
+
 def test_blended_maps(instruction_set: str) -> None:
     # What `skimage.exposure._adapthist._clahe` does to inner pixels, written out.
     rng = np.random.default_rng(8)

@@ -76,7 +76,13 @@ _STANDS_FOR = {
         "skimage.morphology.opening",
         "skimage.morphology.white_tophat",
     ),
-    "grown_labels": ("skimage.segmentation.expand_labels",),
+    "grown_labels": (
+        "skimage.morphology.isotropic_closing",
+        "skimage.morphology.isotropic_dilation",
+        "skimage.morphology.isotropic_erosion",
+        "skimage.morphology.isotropic_opening",
+        "skimage.segmentation.expand_labels",
+    ),
     "smoothing.line_correlations": (
         "scipy.ndimage.correlate1d",
         "scipy.ndimage.sobel",
@@ -95,11 +101,15 @@ _STANDS_FOR = {
         "skimage.filters.sato",
     ),
     "run_lists": (
-        "scipy.ndimage.label",
         "skimage.filters.apply_hysteresis_threshold",
         "skimage.measure.label",
+        "skimage.morphology.label",
         "skimage.morphology.remove_small_holes",
         "skimage.morphology.remove_small_objects",
+    ),
+    "scipy_components": (
+        "scipy.ndimage.binary_fill_holes",
+        "scipy.ndimage.label",
     ),
     "smoothing.separable": ("skimage.filters.gaussian",),
     "smoothing.smoothed_differences": (

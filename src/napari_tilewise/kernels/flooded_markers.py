@@ -25,7 +25,8 @@ from napari_tilewise.kernels.flood_slices import (
 from napari_tilewise.kernels.footprint_windows import has_nan
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import call
-from napari_tilewise.kernels.run_lists import NDIMAGE_LABEL, RunLists
+from napari_tilewise.kernels.run_lists import RunLists
+from napari_tilewise.kernels.scipy_components import NDIMAGE_LABEL
 
 _INTEGERS = tuple(np.dtype(name) for name in ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"))
 _IMAGES = (*_INTEGERS, np.dtype("f4"), np.dtype("f8"), np.dtype(bool))

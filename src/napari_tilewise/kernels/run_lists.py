@@ -7,7 +7,6 @@ import weakref
 from typing import Any
 
 import numpy as np
-from scipy import ndimage as ndi
 from skimage import morphology
 
 from napari_tilewise.kernels.arrays import (
@@ -168,7 +167,16 @@ class RunLists:
         return self._painted(table.dtype, contiguous(table), out)
 
 
-def _labelable(image: np.ndarray, connectivity: Any) -> bool:
+def is_labelable(image: np.ndarray, connectivity: Any) -> bool:
+    """Return whether an image's components can be held as runs.
+
+    Parameters
+    ----------
+    image
+        Its axes and pixels count.
+    connectivity
+        As in `RunLists`.
+    """
     return (
         1 <= image.ndim <= _MOST_AXES
         and 0 < image.size <= _MOST_PIXELS
@@ -195,7 +203,7 @@ def _exact_for_label(
         # holds one pixel: numbers follow another order there.
         claimed = claimed and label_image.ndim <= 3
         claimed = claimed and not (label_image.ndim == 3 and label_image.shape[-1] == 1)
-    return claimed and _labelable(label_image, connectivity)
+    return claimed and is_labelable(label_image, connectivity)
 
 
 def _is_noise(image: np.ndarray) -> bool:
@@ -248,47 +256,8 @@ def _labels_of_pixels(
 
 
 LABEL = Kernel("skimage.measure.label", _exact_for_label, label)
-
-
-# -- ndimage.label ---------------------------------------------------------------------------------
-
-
-def _connectivity_of(structure: Any, ndim: int) -> int | None:
-    """Return the connectivity whose structuring element this is, or None."""
-    if structure is None:
-        return 1
-    structure = np.asarray(structure)
-    for connectivity in range(1, ndim + 1):
-        if np.array_equal(structure, ndi.generate_binary_structure(ndim, connectivity)):
-            return connectivity
-    return None
-
-
-def _exact_for_ndimage_label(input: np.ndarray, structure: Any = None, output: Any = None) -> bool:
-    connectivity = _connectivity_of(structure, input.ndim)
-    return (
-        output is None
-        and input.dtype == np.bool_
-        and connectivity is not None
-        and _labelable(input, connectivity)
-    )
-
-
-def ndimage_label(
-    input: np.ndarray, structure: Any = None, output: Any = None
-) -> tuple[np.ndarray, int]:
-    """Label connected components of a mask, as `scipy.ndimage.label` does.
-
-    Parameters
-    ----------
-    input, structure, output
-        As there.
-    """
-    runs = RunLists(input, _connectivity_of(structure, input.ndim))
-    return runs.labels(np.int32), runs.count
-
-
-NDIMAGE_LABEL = Kernel("scipy.ndimage.label", _exact_for_ndimage_label, ndimage_label)
+MORPHOLOGY_LABEL = Kernel("skimage.morphology.label", _exact_for_label, label)
+"""Of the same function, which scikit-image has in two modules."""
 
 
 # -- hysteresis ------------------------------------------------------------------------------------
@@ -296,7 +265,7 @@ NDIMAGE_LABEL = Kernel("scipy.ndimage.label", _exact_for_ndimage_label, ndimage_
 
 def _exact_for_hysteresis(image: np.ndarray, low: Any, high: Any) -> bool:
     numbers = (type(value) in (int, float) and value == value for value in (low, high))
-    return image.dtype.kind in "uif" and all(numbers) and _labelable(image, 1)
+    return image.dtype.kind in "uif" and all(numbers) and is_labelable(image, 1)
 
 
 def apply_hysteresis_threshold(image: np.ndarray, low: Any, high: Any) -> np.ndarray:
@@ -323,7 +292,7 @@ HYSTERESIS = Kernel(
 def _is_small(ar: np.ndarray, connectivity: Any, out: np.ndarray | None) -> bool:
     return (
         ar.dtype == np.bool_
-        and _labelable(ar, connectivity)
+        and is_labelable(ar, connectivity)
         and (out is None or (out.dtype == np.bool_ and out.shape == ar.shape))
     )
 

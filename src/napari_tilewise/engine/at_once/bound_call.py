@@ -76,7 +76,7 @@ class BoundCall(NamedTuple):
     @property
     def path(self) -> str:
         """The function's dotted path, as kernels name it."""
-        return f"skimage.{self.call.operation.name}"
+        return function_path(self.call.operation.name)
 
 
 @dataclass(frozen=True)
@@ -133,10 +133,9 @@ def _takes_small(operation: Operation, pixels: int) -> bool:
 
 
 def _has_kernel(operation: Operation, pixels: int) -> bool:
-    path = f"skimage.{operation.name}"
     return (
         operation.result.split is None
-        and path in operation.adapter.kernels
+        and operation.has_kernel
         and pixels <= operation.cost.at_once.kernel
     )
 

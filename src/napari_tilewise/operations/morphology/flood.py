@@ -20,6 +20,7 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.deprecated_parameters import never_in_place
 from napari_tilewise.operations.spec.operation import (
+    IN_MEMORY,
     Adapter,
     AtOnce,
     Block,
@@ -198,7 +199,7 @@ def _inside(params: Parameters, image: np.ndarray, solution: int) -> Parameters:
 
 SEED_INSIDE = Constraint(names=("seed_point",), satisfy=_inside)
 
-AT_ONCE = AtOnce(function=2**16, when=lambda call: call["footprint"] is None)
+AT_ONCE = AtOnce(function=IN_MEMORY, when=lambda call: call["footprint"] is None)
 
 SPECS = {
     "seed_point": Number(integer=True, per_axis=True, usual=(-2, 12)),

@@ -12,6 +12,7 @@ from skimage import morphology
 from napari_tilewise.errors import InvalidImage, InvalidParameter
 from napari_tilewise.operations.measure import labelling as measure
 from napari_tilewise.operations.shared.common import CVAL, check_mirroring
+from napari_tilewise.operations.shared.components import LABELLING
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     IN_BANDS,
@@ -236,5 +237,10 @@ OPERATIONS = (
     _binary_filter("dilation", 1, " (footprints are not mirrored there)"),
     _binary_filter("opening", 2, ""),
     _binary_filter("closing", 2, ""),
-    replace(LABEL, name="morphology.label", family=families.OBJECTS),
+    replace(
+        LABEL,
+        name="morphology.label",
+        family=families.OBJECTS,
+        adapter=replace(LABEL.adapter, kernels=("skimage.morphology.label", LABELLING)),
+    ),
 )

@@ -10,11 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage as ndi
+from skimage import morphology
 
 from napari_tilewise.operations.shared.search import anywhere
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    IN_MEMORY,
+    Adapter,
     AtOnce,
     Block,
     Call,
@@ -29,6 +31,7 @@ from napari_tilewise.operations.spec.operation import (
     normal_halo,
 )
 from napari_tilewise.operations.spec.parameters import Number
+from napari_tilewise.operations.spec.substitution import run_fastest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
     from napari_tilewise.operations.spec.operation import Plan
 
 ERODE, DILATE = "erosion", "dilation"
+PATH = "skimage.morphology.isotropic"
+"""What the functions' dotted paths begin with."""
 
 
 def _reach(call: Call, stages: int) -> HaloLike:
@@ -46,7 +51,7 @@ def _reach(call: Call, stages: int) -> HaloLike:
 
 
 def _distance(call: Call, targets: np.ndarray, start: Sequence[int], exists: bool) -> np.ndarray:
-    """Return the distance of a region's pixels to the nearest target.
+    """Return the distance of the pixels of a region without targets to the nearest one.
 
     Parameters
     ----------
@@ -59,8 +64,6 @@ def _distance(call: Call, targets: np.ndarray, start: Sequence[int], exists: boo
     exists
         Whether the whole image has any target.
     """
-    if targets.any():
-        return np.asarray(ndi.distance_transform_edt(~targets, sampling=call["spacing"]))
     if exists:
         return np.full(targets.shape, np.inf)
     # Without targets, scipy's nearest feature has coordinate -1 along the first axis, otherwise 0.
@@ -86,12 +89,21 @@ def _mask_after(call: Call, stages: Sequence[tuple[str, bool]], block: Block) ->
     for stage, (kind, exists) in enumerate(stages):
         valid = _valid_region(call, block, stage)
         start = [s.start + b.start for s, b in zip(block.region, valid, strict=True)]
-        inside = mask[valid]
-        if kind == ERODE:
-            mask[valid] = _distance(call, ~inside, start, exists) > call["radius"]
-        else:
-            mask[valid] = _distance(call, inside, start, exists) <= call["radius"]
+        mask[valid] = _after_stage(call, kind, mask[valid], start, exists)
     return mask
+
+
+def _after_stage(
+    call: Call, kind: str, mask: np.ndarray, start: Sequence[int], exists: bool
+) -> np.ndarray:
+    """Return a region's mask after one stage; parameters as those of `_distance`."""
+    targets = ~mask if kind == ERODE else mask
+    if targets.any():
+        function = getattr(morphology, f"isotropic_{kind}")
+        params = {"radius": call["radius"], "spacing": call["spacing"]}
+        return np.asarray(run_fastest(f"{PATH}_{kind}", function, mask, **params))
+    distance = _distance(call, targets, start, exists)
+    return np.asarray(distance > call["radius"] if kind == ERODE else distance <= call["radius"])
 
 
 def _valid_region(call: Call, block: Block, stages: int) -> Region:
@@ -147,7 +159,12 @@ def _operation(name: str, *kinds: str) -> Operation:
         result=ResultSpec(output=Output.MASK, dtype=lambda call: np.bool_),
         neighbourhood=Neighbourhood(halo=lambda call: _reach(call, len(kinds))),
         plan_of=_plan(*kinds),
-        cost=Cost(memory=8.0, at_once=AtOnce(function=2**16)),
+        adapter=Adapter(
+            kernels=tuple(
+                f"skimage.morphology.isotropic_{k}" for k in dict.fromkeys((name, *kinds))
+            )
+        ),
+        cost=Cost(memory=8.0, at_once=AtOnce(function=IN_MEMORY, kernel=IN_MEMORY)),
     )
 
 

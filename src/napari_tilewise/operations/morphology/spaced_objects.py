@@ -16,6 +16,7 @@ from napari_tilewise.operations.shared.combined import collected, together
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    IN_MEMORY,
     PER_PIXEL,
     AtOnce,
     Block,
@@ -150,7 +151,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=lambda call: 1),
         limits=Limits(dtypes="ui", check=_check),
         plan_of=_plan,
-        cost=Cost(numbers=PER_PIXEL, memory=4.0, at_once=AtOnce(function=2**16, counted=True)),
+        cost=Cost(numbers=PER_PIXEL, memory=4.0, at_once=AtOnce(function=IN_MEMORY, counted=True)),
         note="The border pixels of all objects are held in memory.",
     ),
 )

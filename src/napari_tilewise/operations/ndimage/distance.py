@@ -28,8 +28,10 @@ from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.measuring.calibration import PixelLengths
 from napari_tilewise.operations.spec.measuring.quantities import LENGTH, NUMBER, Quantity
 from napari_tilewise.operations.spec.operation import (
+    IN_MEMORY,
     Adapter,
     AsStep,
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -285,6 +287,11 @@ def _transform(distance_type: DTypeLike) -> ResultSpec:
     )
 
 
+def _is_more_than_distances(call: Call) -> bool:
+    """Return whether tiles take longer than the whole image: they do not for distances alone."""
+    return bool(call["return_indices"]) or call["sampling"] is not None
+
+
 NO_ARRAYS = Adapter(modernize=untiled(distances=ARRAY, indices=ARRAY))
 RETURNS = {"return_distances": Flag(advanced=True), "return_indices": Flag(advanced=True)}
 
@@ -318,7 +325,7 @@ OPERATIONS = (
         plan_of=_euclidean,
         limits=Limits(check=_check),
         adapter=NO_ARRAYS,
-        cost=Cost(memory=10.0),
+        cost=Cost(memory=10.0, at_once=AtOnce(function=IN_MEMORY, when=_is_more_than_distances)),
         note="Exact for any image. The halo is that of distances up to which tiles are grown; "
         "where background lies farther, tiles read whole rows of tiles instead.",
     ),
@@ -339,6 +346,7 @@ OPERATIONS = (
         adapter=NO_ARRAYS,
         cost=Cost(
             memory=5.0,
+            at_once=AtOnce(function=IN_MEMORY),
             largest_region=lambda call: prod(call.shape) if call["return_indices"] else 0,
         ),
         note="return_indices needs the whole image: which of several equally near pixels SciPy "

@@ -65,7 +65,12 @@ def is_several(call: Call) -> bool:
 
 def is_one_group(call: Call) -> bool:
     """Return whether the call measures the image, all that has a label, or one label."""
-    return not is_several(call) and (call["labels"] is not None or call["index"] is None)
+    return not is_several(call) and is_grouped(call)
+
+
+def is_grouped(call: Call) -> bool:
+    """Return whether the index, if there is one, is of labels."""
+    return call["labels"] is not None or call["index"] is None
 
 
 def output_of(call: Call) -> Output:

@@ -20,6 +20,7 @@ from napari_tilewise.operations.ndimage.label_groups import (
     Selected,
     check_labels,
     gather_groups,
+    is_grouped,
     is_one_group,
     is_several,
     lowest_and_highest,
@@ -34,6 +35,7 @@ from napari_tilewise.operations.spec.accuracy import IDENTICAL
 from napari_tilewise.operations.spec.measuring.calibration import IN_PIXELS, PixelLengths
 from napari_tilewise.operations.spec.measuring.quantities import NUMBER, Quantity, position
 from napari_tilewise.operations.spec.operation import (
+    IN_MEMORY,
     PER_PIXEL,
     Accuracy,
     AsStep,
@@ -317,9 +319,11 @@ def _histogram(call: Call) -> Plan:
 # -- declarations ----------------------------------------------------------------------------------
 
 
-AT_ONCE = AtOnce(function=2**16, finite=True, when=is_one_group)
+AT_ONCE = AtOnce(function=IN_MEMORY, finite=True, when=is_one_group)
 OF_SUM = AT_ONCE._replace(shown=sum_is_finite)
+OF_GROUPS = AT_ONCE._replace(when=is_grouped)
 COST = Cost(numbers=PER_PIXEL, memory=8.0, at_once=AT_ONCE)
+COST_OF_GROUPS = replace(COST, at_once=OF_GROUPS)
 
 
 def _measurement(
@@ -330,6 +334,7 @@ def _measurement(
     accuracy: Accuracy = IDENTICAL,
     note: str = "",
 ) -> Operation:
+    is_by_position = specs is POSITIONED
     return Operation(
         name=f"ndimage.{name}",
         family=families.REGIONS,
@@ -339,7 +344,7 @@ def _measurement(
         plan_of=plan,
         accuracy=accuracy,
         limits=Limits(check=checked(check_precision, check_labels)),
-        cost=COST,
+        cost=COST if is_by_position else COST_OF_GROUPS,
         note=note,
     )
 
@@ -419,6 +424,6 @@ OPERATIONS = (
                 **GROUPED,
             },
         ),
-        cost=replace(COST, largest_region=_bins, at_once=AT_ONCE._replace(shown=all_are_counted)),
+        cost=replace(COST, largest_region=_bins, at_once=OF_GROUPS._replace(shown=all_are_counted)),
     ),
 )

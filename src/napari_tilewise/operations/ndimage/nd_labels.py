@@ -34,6 +34,7 @@ from napari_tilewise.operations.shared.components import (
 from napari_tilewise.operations.shared.whole import gather_whole, handed_out
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    IN_MEMORY,
     Adapter,
     AtOnce,
     Block,
@@ -275,8 +276,10 @@ OPERATIONS = (
         plan_of=_label,
         limits=Limits(check=checked(check_type, _check_label)),
         constraints=(Constraint(names=("structure",), satisfy=_symmetric),),
-        adapter=Adapter(kernels=(LABELLING,), modernize=untiled(output=ARRAY)),
-        cost=Cost(memory=6.0, at_once=AtOnce(function=2**16)),
+        adapter=Adapter(
+            kernels=("scipy.ndimage.label", LABELLING), modernize=untiled(output=ARRAY)
+        ),
+        cost=Cost(memory=6.0, at_once=AtOnce(function=IN_MEMORY, kernel=IN_MEMORY)),
     ),
     Operation(
         name="ndimage.binary_fill_holes",
@@ -288,9 +291,13 @@ OPERATIONS = (
         plan_of=_fill,
         limits=Limits(check=_check_fill),
         constraints=(Constraint(names=("structure", "origin"), satisfy=_usual),),
-        adapter=Adapter(kernels=(LABELLING,), modernize=NO_ARRAY.modernize),
+        adapter=Adapter(
+            kernels=("scipy.ndimage.binary_fill_holes", LABELLING), modernize=NO_ARRAY.modernize
+        ),
         cost=Cost(
-            memory=6.0, largest_region=lambda call: 0 if _is_local(call) else prod(call.shape)
+            memory=6.0,
+            at_once=AtOnce(kernel=IN_MEMORY),
+            largest_region=lambda call: 0 if _is_local(call) else prod(call.shape),
         ),
         note="A structure that is not of three items per axis, the same in opposite directions, "
         "needs the whole image.",
@@ -306,7 +313,7 @@ OPERATIONS = (
         cost=Cost(
             numbers=lambda call: JOINED * _row_bytes(call.ndim),
             memory=8.0,
-            at_once=AtOnce(function=2**16, counted=True),
+            at_once=AtOnce(function=IN_MEMORY, counted=True),
         ),
     ),
 )

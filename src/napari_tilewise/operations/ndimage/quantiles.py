@@ -28,6 +28,7 @@ from napari_tilewise.operations.ndimage.nd_parameters import check_precision, ch
 from napari_tilewise.operations.shared.percentiles import ranked
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    IN_MEMORY,
     PER_PIXEL,
     Adapter,
     AtOnce,
@@ -291,7 +292,7 @@ def _percentile(name: str, largest: int) -> Operation:
                 interpolation="Leave it out.",
             )
         ),
-        cost=Cost(memory=6.0, at_once=AtOnce(function=2**16, finite=True)),
+        cost=Cost(memory=6.0, at_once=AtOnce(function=IN_MEMORY, finite=True)),
         note="Exact: from histograms of the values' bits, two passes for 32 bits, four for 64.",
     )
 
@@ -310,7 +311,7 @@ OPERATIONS = (
         cost=Cost(
             numbers=PER_PIXEL,
             memory=12.0,
-            at_once=AtOnce(function=2**16, finite=True, when=is_one_group),
+            at_once=AtOnce(function=IN_MEMORY, finite=True, when=is_one_group),
         ),
         note="Exact. Over several labels, memory grows with the number of different values that "
         "each label has: little for integers, as much as the labelled pixels for floats.",

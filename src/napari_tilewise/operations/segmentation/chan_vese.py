@@ -17,6 +17,8 @@ from napari_tilewise.operations.shared.global_numbers import extremes, largest_c
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    IN_MEMORY,
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -237,7 +239,12 @@ OPERATIONS = (
         limits=Limits(ndim=(2, 2)),
         neighbourhood=Neighbourhood(halo=lambda call: 1),
         plan_of=_chan_vese,
-        cost=Cost(trial=Trial(length=12), largest_region=largest_cut, memory=24.0),
+        cost=Cost(
+            trial=Trial(length=12),
+            largest_region=largest_cut,
+            memory=24.0,
+            at_once=AtOnce(function=IN_MEMORY, finite=True),
+        ),
         note="Every iteration takes two passes over the image, and two more for the energies of "
         "extended_output.",
     ),

@@ -207,6 +207,9 @@ class AtOnce(NamedTuple):
     unless given, what `Cost` says."""
 
 
+IN_MEMORY = 2**24
+"""Pixels up to which a function gets an image whole that takes less time for all of it than for its
+tiles: a function that stands still between two passes, or tiles that are joined, cost more."""
 KERNELS_AT_ONCE = AtOnce()
 SMALL_WHOLE = AtOnce(function=2**16, finite=True)
 """Of functions whose plans refuse nothing but NaN and infinity, and need more time for one tile."""

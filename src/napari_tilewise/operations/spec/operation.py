@@ -34,6 +34,7 @@ from napari_tilewise.operations.spec.call import (
 from napari_tilewise.operations.spec.declaration import (
     ALL_AXES,
     IN_BANDS,
+    IN_MEMORY,
     KERNELS_AT_ONCE,
     PER_PIXEL,
     SMALL_WHOLE,
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ALL_AXES",
     "IN_BANDS",
+    "IN_MEMORY",
     "KERNELS_AT_ONCE",
     "PER_PIXEL",
     "SMALL_WHOLE",
