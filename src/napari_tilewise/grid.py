@@ -51,10 +51,28 @@ class Grid:
 
     def region(self, position: tuple[int, ...]) -> Region:
         """Return the box of the tile at a position of the grid."""
+        # Of a list: a generator would take half as long again, which every tile pays several times.
+        lengths = zip(position, self.tile, self.shape, strict=True)
         return tuple(
-            slice(p * t, min((p + 1) * t, n))
-            for p, t, n in zip(position, self.tile, self.shape, strict=True)
+            [slice(p * t, stop if (stop := (p + 1) * t) < n else n) for p, t, n in lengths]
         )
+
+    def position_of(self, region: Region) -> Position | None:
+        """Return the position of the tile that is a box; None where a box is no tile, or empty.
+
+        Parameters
+        ----------
+        region
+            The box.
+        """
+        position = []
+        for span, t, n in zip(region, self.tile, self.shape, strict=True):
+            p, offset = divmod(span.start, t)
+            stop = span.start + t
+            if offset or span.start >= n or span.stop != (stop if stop < n else n):
+                return None
+            position.append(p)
+        return tuple(position)
 
     def index(self, position: tuple[int, ...]) -> int:
         """Return the raster number of a position."""
@@ -82,10 +100,10 @@ class Grid:
     def covering(self, region: Region) -> Iterator[tuple[int, ...]]:
         """Yield, in raster order, the positions whose tiles meet a (non-empty) region."""
         return product(
-            *(
+            *[
                 range(s.start // t, (s.stop - 1) // t + 1)
                 for s, t in zip(region, self.tile, strict=True)
-            )
+            ]
         )
 
 
@@ -96,7 +114,7 @@ def whole(shape: tuple[int, ...]) -> Region:
 
 def extent(region: Region) -> tuple[int, ...]:
     """Return a region's shape."""
-    return tuple(s.stop - s.start for s in region)
+    return tuple([s.stop - s.start for s in region])
 
 
 def size(region: Region) -> int:
@@ -123,9 +141,8 @@ def align(region: Region, multiple: tuple[int, ...]) -> Region:
 
 def within(region: Region, outer: Region) -> Region:
     """Return a region in the coordinates of a region that holds it."""
-    return tuple(
-        slice(s.start - o.start, s.stop - o.start) for s, o in zip(region, outer, strict=True)
-    )
+    pairs = zip(region, outer, strict=True)
+    return tuple([slice(s.start - o.start, s.stop - o.start) for s, o in pairs])
 
 
 def intersect(a: Region, b: Region) -> Region:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from napari_tilewise.engine.system import file_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 ZARR = ".partial"
 """How zarr's own new files end."""
@@ -68,12 +68,12 @@ def test_what_stays_refused_is_raised(tmp_path: Path, scanner: Scanner) -> None:
 def test_a_file_that_cannot_be_removed_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: Path, missing_ok: bool = False) -> None:
+    def refuse(path: Path) -> None:
         raise PermissionError(13, "another program has the file open", str(path))
 
     (tmp_path / "a").touch()
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "unlink", refuse)
+        patch.setattr(os, "unlink", refuse)
         file_names.remove_if_possible(tmp_path / "a")
         with pytest.raises(PermissionError):
             file_names.remove(tmp_path / "a")

@@ -274,3 +274,13 @@ def test_numbers_of_tiles_are_those_of_a_dict() -> None:
             assert (0, 0) not in numbers
             assert numbers.get((0, 0)) is None
     assert numbers == expected
+
+
+def test_a_box_that_is_a_tile_is_known() -> None:
+    grid = Grid((10, 7), (4, 3))
+    for position in grid.positions():
+        assert grid.position_of(grid.region(position)) == position
+    others = [(0, 4, 0, 2), (1, 5, 0, 3), (8, 10, 6, 9), (0, 8, 0, 3), (12, 12, 0, 3), (0, 0, 0, 3)]
+    for y, y_end, x, x_end in others:
+        assert grid.position_of((slice(y, y_end), slice(x, x_end))) is None
+    assert Grid((0, 7), (4, 3)).position_of((slice(0, 0), slice(0, 3))) is None

@@ -12,8 +12,7 @@ import os
 import struct
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
+from itertools import count, islice
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -34,6 +33,8 @@ MOST_CHUNKS = 4
 """Chunks of a box that is read here: of more, Zarr decodes several at a time."""
 BLOSC_HEADER = 16
 """Bytes of a Blosc chunk's header."""
+_PROCESS = uuid4().hex[:12]
+_NUMBERS = count()
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,9 @@ class ChunkFiles:
         absent
             Called where a chunk has no file, and is one of fill values.
         """
+        single = self._grid.position_of(region)
+        if single is not None:
+            return self._whole(single, region, absent)
         positions = list(islice(self._grid.covering(region), MOST_CHUNKS + 1))
         if not 0 < len(positions) <= MOST_CHUNKS:
             return None
@@ -91,6 +95,22 @@ class ChunkFiles:
                 absent()
             part = self._fill if chunk is None else chunk[within(common, box)]
             pixels[within(common, region)] = part
+        return pixels
+
+    def _whole(
+        self, position: Position, region: Region, absent: Callable[[], None] | None
+    ) -> Array:
+        """Return the pixels of one chunk, up to the end of the image."""
+        pixels = np.empty(extent(region), self._dtype)
+        chunk = self._decoded(position)
+        if chunk is None and absent is not None:
+            absent()
+        if chunk is None:
+            pixels[...] = self._fill
+        elif chunk.shape == pixels.shape:
+            pixels[...] = chunk
+        else:
+            pixels[...] = chunk[tuple([slice(n) for n in pixels.shape])]
         return pixels
 
     def _decoded(self, position: Position) -> Array | None:
@@ -116,14 +136,31 @@ class ChunkFiles:
         block
             Its pixels, in the data type of the array.
         """
+        single = self._grid.position_of(region)
+        if single is not None:
+            self._write_chunk(single, block)
+            return
         for position in self._grid.covering(region):
-            path = f"{self._folder}/{self._key(position)}"
-            chunk = whole_chunk(block[within(self._grid.region(position), region)], self._grid.tile)
-            chunk = np.ascontiguousarray(chunk, self._stored)
-            if chunk.view(np.uint8).any():
-                _replace(path, chunk if self._codec is None else self._codec.encode(chunk))
-            else:
-                remove(Path(path))
+            self._write_chunk(position, block[within(self._grid.region(position), region)])
+
+    def _write_chunk(self, position: Position, pixels: Array) -> None:
+        path = f"{self._folder}/{self._key(position)}"
+        chunk = np.ascontiguousarray(whole_chunk(pixels, self._grid.tile), self._stored)
+        if not has_pixels(chunk.view(np.uint8)):
+            remove(path)
+        else:
+            _replace(path, chunk if self._codec is None else self._codec.encode(chunk))
+
+
+def has_pixels(block: Array) -> bool:
+    """Return whether not all pixels are 0, which the first lines mostly show.
+
+    Parameters
+    ----------
+    block
+        The pixels.
+    """
+    return bool(block[:1].any()) or bool(block.any())
 
 
 def whole_chunk(pixels: Array, chunk: tuple[int, ...]) -> Array:
@@ -136,8 +173,9 @@ def whole_chunk(pixels: Array, chunk: tuple[int, ...]) -> Array:
     chunk
         Lengths of a chunk.
     """
-    missing = [(0, c - n) for c, n in zip(chunk, pixels.shape, strict=True)]
-    return np.pad(pixels, missing) if any(after for _, after in missing) else pixels
+    if pixels.shape == chunk:
+        return pixels
+    return np.pad(pixels, [(0, c - n) for c, n in zip(chunk, pixels.shape, strict=True)])
 
 
 def check_blosc_length(key: str, header: bytes, length: int) -> None:
@@ -160,7 +198,8 @@ def check_blosc_length(key: str, header: bytes, length: int) -> None:
 
 def _replace(path: str, content: Any) -> None:
     """Write a file under another name and give it its own: it never holds a part."""
-    growing = f"{path}.{uuid4().hex}.partial"
+    # A name that no other process takes, nor one that is forked from this.
+    growing = f"{path}.{_PROCESS}-{os.getpid()}-{next(_NUMBERS)}.partial"
     try:
         file = open(growing, "xb", buffering=0)
     except FileNotFoundError:
@@ -171,7 +210,7 @@ def _replace(path: str, content: Any) -> None:
             length = memoryview(content).nbytes
             if file.write(content) != length:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        replace(Path(growing), Path(path))
+        replace(growing, path)
     except BaseException:
         with suppress(OSError):
             os.unlink(growing)

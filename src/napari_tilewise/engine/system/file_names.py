@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def rename(path: Path, to: Path) -> None:
     _patiently(lambda: path.rename(to))
 
 
-def replace(path: Path, to: Path) -> None:
+def replace(path: str | Path, to: str | Path) -> None:
     """Give a file a name that another file may have, which is then gone.
 
     Parameters
@@ -42,10 +43,10 @@ def replace(path: Path, to: Path) -> None:
     to
         Its new name.
     """
-    _patiently(lambda: os.replace(path, to))
+    _patiently(partial(os.replace, path, to))
 
 
-def remove(path: Path) -> None:
+def remove(path: str | Path) -> None:
     """Remove a file, if it is there.
 
     Parameters
@@ -53,7 +54,8 @@ def remove(path: Path) -> None:
     path
         The file.
     """
-    _patiently(lambda: path.unlink(missing_ok=True))
+    with suppress(FileNotFoundError):
+        _patiently(partial(os.unlink, path))
 
 
 def remove_if_possible(path: Path) -> None:

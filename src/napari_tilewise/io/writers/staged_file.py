@@ -185,6 +185,7 @@ class StagedFileWriter(ImageWriter):
         with writing(self.path):
             self.publish(growing)
         if is_on_disk:
+            self.zarr.close_lists()
             shutil.rmtree(self.staging, ignore_errors=True)
         self.close()
         return self.path

@@ -17,6 +17,7 @@ from napari_tilewise.errors import DestinationUnwritable, InvalidParameter, Tile
 from napari_tilewise.grid import Grid, LazySequence, extent
 from napari_tilewise.io.image import EMPTY, KEY
 from napari_tilewise.io.plain_data import plain_mapping
+from napari_tilewise.io.readers.zarr_folders import is_zarr
 from napari_tilewise.io.writers.level_files import GroupFile, LevelLayout
 from napari_tilewise.io.writers.ome_zarr_layout import axis_entries, default_chunks, storage_rank
 from napari_tilewise.io.writers.partial_output import OWNER, claim, is_whole, owner, release
@@ -79,6 +80,8 @@ class StagingZarr:
         self.shapes = level_shapes(shape, self.stored_axes) if layout.pyramid else [shape]
         self._record = plain_mapping({"recipe": None, **image.record, "labels": image.labels})
         self.staging = self._new_staging() if resume is None else resume
+        self._level_folders = [str(self.staging / str(level)) for level in range(len(self.shapes))]
+        self._written: list[WrittenChunks] = []
         claim(self.staging)
         try:
             with writing(path):
@@ -162,7 +165,7 @@ class StagingZarr:
         stored_region = tuple(region[i] for i in self._order)
         with writing(self.path):
             self._put(0, stored_region, block.transpose(self._order))
-        self.check_in_place()
+        self._check_level(0)
 
     def _put(self, level: int, region: Region, block: Array) -> None:
         self.levels[level].write(region, block)
@@ -232,7 +235,7 @@ class StagingZarr:
         pixels = self._half_region if self.shards is None else self._half_shard
         with writing(self.path):
             self._put(level, region, pixels(level, region))
-        self.check_in_place()
+        self._check_level(level)
 
     def _half_shard(self, level: int, region: Region) -> Array:
         """Return a shard, chunk by chunk, to hold little of the level below in memory."""
@@ -278,10 +281,10 @@ class StagingZarr:
         attributes
             The attributes of the format, written beside the record.
         """
-        self.check_chunks()
-        if self._written[0].is_empty:
-            self.note({EMPTY: True})
         with writing(self.path):
+            self.check_chunks()
+            if self._written[0].is_empty:
+                self.note({EMPTY: True})
             for written in self._written:
                 written.remove()
             self.group.update_attributes({**attributes, KEY: self.record})
@@ -292,12 +295,19 @@ class StagingZarr:
 
     def abort(self) -> None:
         """Remove the staging folder."""
+        self.close_lists()
         shutil.rmtree(self.staging, ignore_errors=True)
         self.close()
 
     def close(self) -> None:
         """Leave the staging folder as it is, for a later `resume`."""
+        self.close_lists()
         release(self.staging)
+
+    def close_lists(self) -> None:
+        """Close the lists of chunks: Windows removes no folder with an open file."""
+        for written in self._written:
+            written.close()
 
     @property
     def is_in_place(self) -> bool:
@@ -311,6 +321,11 @@ class StagingZarr:
                 f"{str(self.path)!r} cannot be written: its staging folder {str(self.staging)!r} "
                 "was removed or moved during the run; leave it in place and start again."
             )
+
+    def _check_level(self, level: int) -> None:
+        """Refuse as `check_in_place` does, where the level that was written to is gone."""
+        if self.is_on_disk and not is_zarr(self._level_folders[level]):
+            self.check_in_place()
 
     def check_chunks(self) -> None:
         """Refuse to complete an output that somebody removed chunks of."""
@@ -330,7 +345,7 @@ class StagingZarr:
             self.group.level(str(number), self._level_layout(shape))
             for number, shape in enumerate(self.shapes)
         ]
-        self._written: list[WrittenChunks] = [
+        self._written = [
             WrittenChunks(self.path, self.staging / str(number), level)
             for number, level in enumerate(self.levels)
         ]

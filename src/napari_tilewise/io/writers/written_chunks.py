@@ -6,15 +6,19 @@ is a file of one byte per chunk in the staging folder, which workers and resumed
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_tilewise.errors import ChunksRemoved
 from napari_tilewise.grid import Grid, whole, within
+from napari_tilewise.io.chunk_files import has_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from io import FileIO
     from pathlib import Path
 
     from napari_tilewise.grid import Position, Region
@@ -44,9 +48,22 @@ class WrittenChunks:
         self._folder, self._key = folder, level.chunk_key
         self._list = self._folder / ".chunks"  # no object of the group
         self._list_path = str(self._list)
+        self._lock = threading.Lock()
+        self._open: FileIO | None = None
+        self._stays_open = True
         if not self._list.exists():
             with self._list.open("ab") as file:
                 file.truncate(len(self._grid))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle the list's name: other processes, on other machines too, open it for each box.
+
+        What one machine writes, others see only when it closes the file.
+        """
+        return {**self.__dict__, "_open": None, "_lock": None, "_stays_open": False}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
 
     def note(self, region: Region, block: Array) -> None:
         """Note which chunks of a box have files, after it was written.
@@ -58,11 +75,42 @@ class WrittenChunks:
         block
             Its pixels.
         """
-        with open(self._list_path, "r+b", buffering=0) as file:
-            for position in self._grid.covering(region):
-                file.seek(self._grid.index(position))
-                pixels = block[within(self._grid.region(position), region)]
-                file.write(bytes([bool(np.any(pixels))]))
+        single = self._grid.position_of(region)
+        if single is not None:
+            marks = [(self._grid.index(single), _mark(block))]
+        else:
+            marks = [
+                (
+                    self._grid.index(position),
+                    _mark(block[within(self._grid.region(position), region)]),
+                )
+                for position in self._grid.covering(region)
+            ]
+        with self._lock, self._opened() as file:
+            for number, mark in marks:
+                file.seek(number)
+                file.write(mark)
+
+    @contextmanager
+    def _opened(self) -> Iterator[FileIO]:
+        """Open the list in the block; the process of the run leaves it open."""
+        if self._open is not None:
+            yield self._open
+            return
+        file = open(self._list_path, "r+b", buffering=0)
+        if self._stays_open:
+            self._open = file
+            yield file
+            return
+        with file:
+            yield file
+
+    def close(self) -> None:
+        """Close the list: Windows does not rename or remove a folder with an open file."""
+        with self._lock:
+            if self._open is not None:
+                self._open.close()
+                self._open = None
 
     def check(self, region: Region | None = None) -> None:
         """Raise `ChunksRemoved` if a file of a box has been removed.
@@ -91,6 +139,7 @@ class WrittenChunks:
 
     def remove(self) -> None:
         """Remove the list: the output is complete."""
+        self.close()
         self._list.unlink(missing_ok=True)
 
     def _exists(self, position: Position) -> bool:
@@ -112,3 +161,8 @@ class WrittenChunks:
                 numbers = start + np.flatnonzero(np.frombuffer(part, np.uint8))
                 yield from map(self._grid.position, numbers.tolist())
                 start += len(part)
+
+
+def _mark(block: Array) -> bytes:
+    """Return the byte of a chunk with these pixels."""
+    return b"\1" if has_pixels(block) else b"\0"
