@@ -153,9 +153,10 @@ class Node:
     def _assemble(self, final: Tiles, region: Region) -> np.ndarray:
         """Return a box put together from whole tiles of the grid."""
         cache = self.plane.session.cache or shared_cache()
+        single = self.grid.position_of(region)
+        if single is not None:
+            return self._compute(final, region, single)
         positions = list(self.grid.covering(region))
-        if len(positions) == 1 and self.grid.region(positions[0]) == region:
-            return self._compute(final, region, positions[0])
         out = np.empty(self.tile_for(extent(region)), self.dtype)
         for position in positions:
             tile = self.grid.region(position)

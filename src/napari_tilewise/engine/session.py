@@ -16,7 +16,7 @@ from napari_tilewise.engine.tile_tasks import task_size
 from napari_tilewise.grid import LazySequence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence, Set
+    from collections.abc import Callable, Sequence, Set
 
     from napari_tilewise.engine.checkpoints.pass_results import PartialResult, PassResults
     from napari_tilewise.engine.events import Event
@@ -124,28 +124,32 @@ class Session:
         checkpoint = self.checkpoint
         done: Set[Position] = frozenset() if checkpoint is None else checkpoint.done(name)
 
-        def complete(items: Sequence[Position]) -> None:
-            group = tuple(items)  # made once
-            if self.worker_pool is not None and remote is not None:
-                remote(group)
-            else:
-                for item in group:
-                    work(item)
+        def note(item: Position) -> None:
             if checkpoint is not None:
-                for item in group:
-                    checkpoint.mark_done(name, item)
-            tell(group)
-
-        def tell(items: Iterable[Position]) -> None:
+                checkpoint.mark_done(name, item)
             if after is not None:
-                for item in items:
-                    after(item)
+                after(item)
 
-        tell(done)
+        def complete(item: Position) -> None:
+            work(item)
+            note(item)
+
+        def complete_group(items: Sequence[Position]) -> None:
+            group = tuple(items)  # made once
+            remote(group)  # type: ignore[misc]  # there is one
+            for item in group:
+                note(item)
+
+        if after is not None:
+            for item in done:
+                after(item)
         remaining = not_done(items, done)
-        groups = self.groups(remaining, remote=remote is not None)
         before, tiles = len(items) - len(remaining), len(remaining)
-        self.sweep(title, complete, groups, before=before, size=len, tiles=tiles)
+        if remote is None or self.worker_pool is None:
+            self.sweep(title, complete, remaining, before=before, tiles=tiles)
+            return
+        groups = self.groups(remaining, remote=True)
+        self.sweep(title, complete_group, groups, before=before, size=len, tiles=tiles)
 
     def task_size(self, count: int) -> int:
         """Return how many of so many tiles one task of the worker pool holds."""
@@ -172,7 +176,7 @@ class Session:
         items: Sequence[T],
         *,
         before: int = 0,
-        size: Callable[[T], int] = lambda _: 1,
+        size: Callable[[T], int] | None = None,
         tiles: int | None = None,
     ) -> None:
         """Do `work` for every item in the pool of threads, and emit events.
@@ -188,12 +192,14 @@ class Session:
         before
             Number of tiles that an earlier run finished.
         size
-            Number of tiles of an item.
+            Number of tiles of an item; each is one unless given.
         tiles
             Number of tiles of all items, if the caller has it.
         """
         started = time.perf_counter()
-        count = before + (sum(map(size, items)) if tiles is None else tiles)
+        if tiles is None:
+            tiles = len(items) if size is None else sum(map(size, items))
+        count = before + tiles
         done = before
         self.emit(PassStarted(title, count))
 
@@ -202,7 +208,7 @@ class Session:
             work(item)
             if self.control.progress is not None:
                 with self._lock:
-                    done += size(item)
+                    done += 1 if size is None else size(item)
                     self.control.progress(TileDone(title, done, count))
 
         control = self.control

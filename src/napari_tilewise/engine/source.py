@@ -9,7 +9,6 @@ import itertools
 import os
 import sys
 import time
-from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
 from math import prod
@@ -29,6 +28,7 @@ from napari_tilewise.types import native_dtype, with_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import TracebackType
 
     from napari_tilewise.types import DType
 
@@ -43,8 +43,7 @@ _overlaps: ContextVar[bool] = ContextVar("overlaps", default=False)
 """Whether boxes that are read reach beyond their tiles, so that other tiles meet their pixels."""
 
 
-@contextmanager
-def overlapping(tile: Region, region: Region) -> Iterator[None]:
+class overlapping:
     """Say in the block whether the pixels that are read are more than those of a tile.
 
     Parameters
@@ -54,11 +53,24 @@ def overlapping(tile: Region, region: Region) -> Iterator[None]:
     region
         What is read for it.
     """
-    token = _overlaps.set(region != tile)
-    try:
-        yield
-    finally:
-        _overlaps.reset(token)
+
+    __slots__ = ("_is_larger", "_token")
+
+    def __init__(self, tile: Region, region: Region) -> None:
+        self._is_larger = region != tile
+
+    def __enter__(self) -> None:
+        """Begin to say it."""
+        self._token = _overlaps.set(self._is_larger)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Say what was said before."""
+        _overlaps.reset(self._token)
 
 
 @runtime_checkable
@@ -150,9 +162,10 @@ class ChunkedSource:
 
     def read(self, region: Region) -> np.ndarray:
         """Return the box, assembled from decoded chunks."""
+        single = self._grid.position_of(region)
+        if single is not None:
+            return self._chunk(single)
         positions = list(self._grid.covering(region))
-        if len(positions) == 1 and self._grid.region(positions[0]) == region:
-            return self._chunk(positions[0])
         self.fetch(region)
         machine = self._sharers(region)
         out = np.empty(extent(region), self.dtype)

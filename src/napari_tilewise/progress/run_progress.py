@@ -55,8 +55,10 @@ class RunLines(TickingDisplay):
         """Take the event; show it, unless it is one of many."""
         if isinstance(event, PassStarted):
             self._current = (event.title, Speed(event.tiles, "tile"))
-        elif isinstance(event, TileDone) and self._current is not None:
-            self._current[1].done = event.done
+        elif isinstance(event, TileDone):
+            if self._current is not None:
+                self._current[1].done = event.done
+            return  # of many thousands, none has a line
         elif isinstance(event, PassDone | RunDone):
             self._current = None
         _show(self.messages, event, *_MESSAGES, RunDone)
@@ -92,8 +94,10 @@ class RunBars(BarsDisplay):
         """Move the bar of the current pass."""
         if isinstance(event, PassStarted):
             self.task = self.bars.add_task(event.title, total=event.tiles)
-        elif isinstance(event, TileDone) and self.task is not None:
-            self.bars.update(self.task, completed=event.done, total=event.tiles)
+        elif isinstance(event, TileDone):
+            if self.task is not None:
+                self.bars.update(self.task, completed=event.done, total=event.tiles)
+            return
         _show(self.messages, event, *_MESSAGES)
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from napari_tilewise.grid import Position
     from napari_tilewise.types import Parameters
 
 JOURNAL = "journal"
@@ -106,9 +107,7 @@ class CheckpointContents:
         self.count += 1
         self.facts.update(entry.get("facts", {}))
         if "tile" in entry:
-            done = self.tiles.setdefault(entry["pass"], PositionSet())
-            done.add(tuple(entry["tile"]))
-            self.latest = max(self.latest, entry["time"])
+            self._add_tile(entry["pass"], tuple(entry["tile"]), entry["time"])
         elif "settled" in entry:
             self.latest = max(self.latest, entry["settled"])
         elif "result" in entry:
@@ -119,6 +118,24 @@ class CheckpointContents:
         elif "forget" in entry:
             self.tiles.clear()
             self.latest = 0
+
+    def take_tile(self, name: str, position: Position, time: int) -> None:
+        """Take the entry of a tile as true; it is not the first entry.
+
+        Parameters
+        ----------
+        name, position, time
+            The pass, the tile and when it was done.
+        """
+        self.count += 1
+        self._add_tile(name, position, time)
+
+    def _add_tile(self, name: str, position: Position, time: int) -> None:
+        done = self.tiles.get(name)
+        if done is None:
+            done = self.tiles[name] = PositionSet()
+        done.add(position)
+        self.latest = max(self.latest, time)
 
     @property
     def done(self) -> Mapping[str, int]:

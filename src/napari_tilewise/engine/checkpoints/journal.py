@@ -76,12 +76,14 @@ class Journal:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("a+b", buffering=0)
             _cut_torn_line(self._file)
+            self._own = _identity(os.fstat(self._file.fileno()))
+            self._name = os.fspath(path)
 
     @property
     def is_gone(self) -> bool:
         """Whether the file was removed or moved away while the journal is open."""
         try:
-            return not os.path.samestat(os.fstat(self._file.fileno()), self.path.stat())
+            return _identity(os.stat(self._name)) != self._own
         except (FileNotFoundError, NotADirectoryError):
             return True
 
@@ -98,11 +100,23 @@ class Journal:
         DestinationUnwritable
             When the disk does not take it; the journal is then as it was before.
         """
-        line = _line(entry)
+        return self._write(_line(entry))
+
+    def append_object(self, text: str) -> int:
+        """Write one entry as `append` does, where the caller has it as JSON.
+
+        Parameters
+        ----------
+        text
+            An object, as `json.dumps` writes it.
+        """
+        return self._write(_line_of(text))
+
+    def _write(self, line: bytes) -> int:
         now = time.monotonic()
         with writing(self.path):
             start = self._file.seek(0, os.SEEK_END)
-            append(self._file, line)
+            append(self._file, line, start)
             if self._sync_interval is not None and now - self._synced > self._sync_interval:
                 os.fsync(self._file.fileno())
                 self._synced = now
@@ -232,8 +246,16 @@ def rewrite(path: Path, entries: Iterable[Parameters]) -> None:
         replace(growing, path)
 
 
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    """Return what tells a file from all others, as `os.path.samestat` does."""
+    return status.st_ino, status.st_dev
+
+
 def _line(entry: Parameters) -> bytes:
-    text = json.dumps(entry, default=str)
+    return _line_of(json.dumps(entry, default=str))
+
+
+def _line_of(text: str) -> bytes:
     return (text[:-1] + _CHECKSUM % zlib.crc32(text.encode()) + "\n").encode()
 
 

@@ -41,9 +41,14 @@ class PositionSet(Set[Position]):
         position
             Its number along each axis.
         """
-        flags = self._room_for(position)
-        self._count += not flags[position]
-        flags[position] = True
+        flags = self._flags
+        try:
+            is_there = flags is not None and len(position) == flags.ndim and flags[position]
+        except IndexError:  # it is beyond the largest
+            is_there = False
+        if not is_there:
+            self._room_for(position)[position] = True
+            self._count += 1
 
     def bytes_with(self, position: Position) -> int | None:
         """Return the bytes that it takes with a position; None for one of another grid.

@@ -251,9 +251,10 @@ class StoredImage:
 
     def read(self, region: Region) -> np.ndarray:
         """Return the pixels of a box; the array may be one of the tiles, not to be written to."""
+        single = self._grid.position_of(region)
+        if single is not None:
+            return self._box(single, region)
         positions = list(self._grid.covering(region))
-        if len(positions) == 1 and self._grid.region(positions[0]) == region:
-            return self._box(positions[0], region)
         out = np.empty(extent(region), self.dtype)
         for position in positions:
             common = intersect(self._grid.region(position), region)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from napari_tilewise.engine.system.machine import total_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
+    from concurrent.futures import Future
 
     import numpy as np
 
@@ -28,7 +28,7 @@ class ChunkCache:
         self.capacity = capacity
         self._lock = threading.Lock()
         self._arrays: OrderedDict[Hashable, np.ndarray] = OrderedDict()
-        self._pending: dict[Hashable, Future[np.ndarray]] = {}
+        self._pending: dict[Hashable, _Load] = {}
         self._bytes = 0
         self._ahead = _Sizes()  # of arrays that are fetched ahead and that nobody has asked for
         self._awaited = _Sizes()  # of those that are not there yet
@@ -46,8 +46,7 @@ class ChunkCache:
             pending = self._pending.get(key)
             if pending is None:
                 self._awaited.drop(key)
-                mine: Future[np.ndarray] = Future()
-                self._pending[key] = mine
+                mine = self._pending[key] = _Load()
         if pending is not None:
             return pending.result()
         return self._loaded(key, load, mine)
@@ -86,8 +85,7 @@ class ChunkCache:
         with self._lock:
             if key not in self._awaited or key in self._pending:
                 return  # another thread was faster
-            mine: Future[np.ndarray] = Future()
-            self._pending[key] = mine
+            mine = self._pending[key] = _Load()
         self._loaded(key, load, mine)
 
     def _settle(self, key: Hashable, request: Future[None]) -> None:
@@ -97,23 +95,21 @@ class ChunkCache:
                 self._ahead.drop(key)
                 self._awaited.drop(key)
 
-    def _loaded(
-        self, key: Hashable, load: Callable[[], np.ndarray], mine: Future[np.ndarray]
-    ) -> np.ndarray:
+    def _loaded(self, key: Hashable, load: Callable[[], np.ndarray], mine: _Load) -> np.ndarray:
         """Load an array for all that wait for it."""
         try:
             array = load()
         except BaseException as error:
             with self._lock:
                 del self._pending[key]
-            mine.set_exception(error)
+            mine.fail(error)
             raise
         array.flags.writeable = False
         with self._lock:
             self._awaited.drop(key)
             self._keep(key, array)
             del self._pending[key]
-        mine.set_result(array)
+        mine.succeed(array)
         return array
 
     def _keep(self, key: Hashable, array: np.ndarray) -> None:
@@ -136,6 +132,38 @@ class ChunkCache:
                 self._ahead.drop(key)
             self._arrays.clear()
             self._bytes = 0
+
+
+class _Load:
+    """An array that one thread loads and others may wait for: one lock, as most have no others."""
+
+    __slots__ = ("_array", "_error", "_gate")
+
+    def __init__(self) -> None:
+        self._gate = threading.Lock()
+        self._gate.acquire()
+        self._array: np.ndarray | None = None
+        self._error: BaseException | None = None
+
+    def succeed(self, array: np.ndarray) -> None:
+        self._array = array
+        self._gate.release()
+
+    def fail(self, error: BaseException) -> None:
+        self._error = error
+        self._gate.release()
+
+    def result(self) -> np.ndarray:
+        """Wait for the array; raise what the thread that loads it raised."""
+        with self._gate:
+            pass
+        if self._array is None:
+            error = self._error or RuntimeError("the array was not loaded")
+            try:
+                raise error
+            finally:
+                del error  # which holds this frame
+        return self._array
 
 
 class _Sizes:

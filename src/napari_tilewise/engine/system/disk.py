@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +16,8 @@ from napari_tilewise.errors import DestinationUnwritable, TilewiseError
 from napari_tilewise.sizes import format_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from io import FileIO
+    from types import TracebackType
 
 ELSEWHERE = "give a destination on another disk"
 """What helps where a disk does not: the usual remedy."""
@@ -27,8 +26,7 @@ _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _GONE = {errno.ENOENT, errno.ENOTDIR, errno.ESTALE}
 
 
-@contextmanager
-def writing(path: Path, elsewhere: str = ELSEWHERE) -> Iterator[None]:
+class writing:
     """Turn what the system says about a failed write into `DestinationUnwritable`.
 
     Parameters
@@ -38,13 +36,27 @@ def writing(path: Path, elsewhere: str = ELSEWHERE) -> Iterator[None]:
     elsewhere
         How to have it written to another place.
     """
-    try:
-        yield
-    except TilewiseError:
-        raise
-    except OSError as error:
-        reason = _reason(path, error, elsewhere)
-        raise DestinationUnwritable(f"{str(path)!r} cannot be written: {reason}.") from error
+
+    __slots__ = ("_elsewhere", "_path")
+
+    def __init__(self, path: Path, elsewhere: str = ELSEWHERE) -> None:
+        self._path, self._elsewhere = path, elsewhere
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Raise what the system said in words."""
+        if isinstance(error, OSError) and not isinstance(error, TilewiseError):
+            reason = _reason(self._path, error, self._elsewhere)
+            raise DestinationUnwritable(
+                f"{str(self._path)!r} cannot be written: {reason}."
+            ) from error
 
 
 def _reason(path: Path, error: OSError, elsewhere: str) -> str:
@@ -94,7 +106,7 @@ def free_bytes(path: Path) -> int | None:
         return None
 
 
-def append(file: FileIO, data: bytes | memoryview) -> None:
+def append(file: FileIO, data: bytes | memoryview, end: int | None = None) -> None:
     """Add data to the end of an unbuffered file: all of them, or nothing.
 
     Parameters
@@ -103,8 +115,10 @@ def append(file: FileIO, data: bytes | memoryview) -> None:
         The file, open for appending.
     data
         What is added.
+    end
+        Where the file ends, if the caller has it.
     """
-    before = os.fstat(file.fileno()).st_size
+    before = os.fstat(file.fileno()).st_size if end is None else end
     remaining = memoryview(data)
     try:
         while remaining:

@@ -7,7 +7,6 @@ is a file of one byte per chunk in the staging folder, which workers and resumed
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -86,24 +85,17 @@ class WrittenChunks:
                 )
                 for position in self._grid.covering(region)
             ]
-        with self._lock, self._opened() as file:
-            for number, mark in marks:
-                file.seek(number)
-                file.write(mark)
-
-    @contextmanager
-    def _opened(self) -> Iterator[FileIO]:
-        """Open the list in the block; the process of the run leaves it open."""
-        if self._open is not None:
-            yield self._open
-            return
-        file = open(self._list_path, "r+b", buffering=0)
-        if self._stays_open:
-            self._open = file
-            yield file
-            return
-        with file:
-            yield file
+        with self._lock:
+            file = self._open or open(self._list_path, "r+b", buffering=0)
+            try:
+                for number, mark in marks:
+                    file.seek(number)
+                    file.write(mark)
+            finally:
+                if self._stays_open:
+                    self._open = file
+                else:
+                    file.close()
 
     def close(self) -> None:
         """Close the list: Windows does not rename or remove a folder with an open file."""
