@@ -66,7 +66,7 @@ def difference(expected: Any, result: Any, tolerance: float) -> str:
             return "other columns"
         columns = ((name, difference(expected[name], result[name], tolerance)) for name in expected)
         return "; ".join(f"{name}: {text}" for name, text in columns if text)
-    if isinstance(expected, tuple):
+    if isinstance(expected, tuple | list):
         items = zip(expected, result, strict=True)
         return "; ".join(filter(None, (difference(a, b, tolerance) for a, b in items)))
     expected, result = np.asarray(expected), np.asarray(result)
@@ -81,11 +81,18 @@ def difference(expected: Any, result: Any, tolerance: float) -> str:
     return f"{np.sum(expected != result)} of {expected.size} items by up to {most:.3g}"
 
 
+def _own(function: Callable[..., Any], image: np.ndarray, **params: Any) -> Any:
+    """Return what a function returns, copied where it is a view of the image, as ours never is."""
+    result = function(image, **params)
+    is_view = isinstance(result, np.ndarray) and np.may_share_memory(result, image)
+    return result.copy() if is_view else result
+
+
 def measure(case: Case, rounds: int) -> Row | None:
     """Return a case's best times; None where scikit-image or a declaration refuses the image."""
     operation = tw.OPERATIONS[case.name]
     defaults = {key: p.default for key, p in operation.parameters.items() if not p.required}
-    theirs = partial(operation.reference, case.image, **{**defaults, **case.params})
+    theirs = partial(_own, operation.reference, case.image, **{**defaults, **case.params})
     ours = partial(tw.apply, case.name, case.image, **case.params)
     before = case.image.copy()
     expected, *first = timed(theirs)

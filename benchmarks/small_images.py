@@ -12,6 +12,7 @@ import sys
 import time
 import warnings
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +24,7 @@ import napari_tilewise as tw
 from napari_tilewise.errors import TilewiseError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 WEIGHTS = np.ones((3, 3)) / 9
 POINTS = np.array([[20, 30], [100, 110]])
@@ -65,8 +66,10 @@ def images(size: int) -> dict[str, np.ndarray]:
     }  # fmt: skip
 
 
-def parameters(operation: Any, image: np.ndarray) -> dict[str, Any] | None:
-    """Return what has no default; None where the table has nothing either."""
+def parameters(
+    operation: Any, image: np.ndarray, further: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Any] | None:
+    """Return what has no default, and further values; None where no table has one."""
     if operation.name.startswith("ndimage.") and operation.name.endswith("1d"):
         weights = {"weights": np.ones(3) / 3}
     else:
@@ -77,7 +80,10 @@ def parameters(operation: Any, image: np.ndarray) -> dict[str, Any] | None:
     }  # fmt: skip
     values |= dict.fromkeys(FURTHER, image)
     needed = [name for name, item in operation.parameters.items() if item.required]
-    return {name: values[name] for name in needed} if set(needed) <= set(values) else None
+    values |= further
+    if not set(needed) <= set(values):
+        return None
+    return {name: values[name] for name in dict.fromkeys((*needed, *further))}
 
 
 def best_of(calls: tuple[Callable[[], Any], ...], rounds: int) -> list[float]:

@@ -17,6 +17,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     "batch_loop": ("--files", "8", "--side", "64", "--rounds", "1", "--cold"),
     "batch_thousand": ("--files", "20"),
     "cancel_time": ("--size", "64", "--delay", "0.01", "--executors", "threads"),
+    "catalogue": ("--size", "48", "--rounds", "0", "--function", "exposure.adjust"),
     "counted_reads": ("--size", "256", "--only", "exposure.equalize_hist"),
     "decodes": (),
     "estimate_time": ("--sizes", "512", "--only", "pointwise"),

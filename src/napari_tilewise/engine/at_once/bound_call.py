@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from napari_tilewise.engine.at_once.prepared_calls import FEW_BYTES, is_plain, is_plain_list
+from napari_tilewise.engine.at_once.row_bands import goes_by_rows, rows_of_band
 from napari_tilewise.operations.shared.whole import whole
 from napari_tilewise.operations.spec.libraries import function_path
 from napari_tilewise.operations.spec.operation import tiled
@@ -63,6 +64,8 @@ class BoundCall(NamedTuple):
     """Bytes that parameters take where the size of the image does not tell, if they are many."""
     is_one_tile: bool
     """Whether the image is so small that the passes need one tile."""
+    band_rows: int
+    """How many rows of a larger image the function gets at a time; 0: tiles are for it."""
     function: Function
     """What is called of a small image."""
     looking: Kernel | None
@@ -123,7 +126,9 @@ def may_pay(operation: Operation, pixels: int) -> bool:
         pixels //= MOST_CHANNELS
     if pixels <= max(SMALL, operation.cost.at_once.passes):
         return True
-    return _takes_small(operation, pixels) or _has_kernel(operation, pixels)
+    if _takes_small(operation, pixels) or _has_kernel(operation, pixels):
+        return True
+    return goes_by_rows(operation)
 
 
 def _takes_small(operation: Operation, pixels: int) -> bool:
@@ -272,6 +277,7 @@ def _bind(
         has_kernel_for_many=has_kernel and prod(shape) > SMALL,
         has_arrays=False,
         is_one_tile=is_brief and _pixels(call) <= at_once.passes,
+        band_rows=0 if several is not None else rows_of_band(call, parts),
         function=_shortest(operation),
         looking=_looking(operation),
         is_finite=operation.limits.finite or at_once.finite,

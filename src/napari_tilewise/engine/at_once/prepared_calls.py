@@ -192,7 +192,7 @@ def is_plain(value: Any) -> bool:
         As it was passed.
     """
     kind = type(value)
-    return kind in PLAIN or (kind is tuple and PLAIN.issuperset(map(type, value)))
+    return kind in PLAIN or (kind is tuple and all(map(is_plain, value)))
 
 
 def is_plain_list(value: Any) -> bool:

@@ -33,6 +33,7 @@ from napari_tilewise.engine.at_once.pixel_checks import (
     shown_by_result,
 )
 from napari_tilewise.engine.at_once.prepared_calls import prepare_call
+from napari_tilewise.engine.at_once.row_bands import by_rows
 from napari_tilewise.engine.system.machine import processors
 from napari_tilewise.errors import OperationFailed, TilewiseError
 from napari_tilewise.grid import format_region
@@ -74,7 +75,8 @@ def computed_at_once(operation: Operation, image: Array, params: Parameters) -> 
     if not may_pay(operation, image.size):
         return None
     bound = bound_call(operation, image, params)
-    if bound.is_padded or not (bound.is_small or bound.has_kernel or bound.is_one_tile):
+    by_bands = bound.band_rows and not (bound.is_small or bound.has_kernel)
+    if bound.is_padded or not (by_bands or bound.is_small or bound.has_kernel or bound.is_one_tile):
         return None
     if not is_free(bound.more_bytes):
         return None
@@ -82,8 +84,10 @@ def computed_at_once(operation: Operation, image: Array, params: Parameters) -> 
     images = _further_images(call, params) if bound.has_images else {}
     if images is None:
         return None
-    pixels = in_one_piece(image, call.dtype)
     try:
+        if by_bands:
+            return _by_rows(bound, image, images)
+        pixels = in_one_piece(image, call.dtype)
         with _threads() if pixels.size > SMALL else nullcontext():
             compute = computation(bound, pixels, _own_keywords(bound), images)
             if compute is not None:
@@ -195,6 +199,16 @@ def _keywords(bound: BoundCall) -> Parameters:
     if is_own and name in call.keywords and call.channel_axis == len(call.shape) - 1:
         return {**call.keywords, name: -1}
     return call.keywords
+
+
+def _by_rows(bound: BoundCall, image: Array, images: Parameters) -> tuple[Value] | None:
+    """Return what the function makes of a larger image band by band; at once, if there is one."""
+    if bound.band_rows >= bound.call.shape[0]:
+        pixels = in_one_piece(image, bound.call.dtype)
+        return as_declared(bound, image, bound.function(pixels, **_own_keywords(bound), **images))
+    compute = by_rows(bound.function, bound.call, bound.parts[0], bound.band_rows)
+    result = compute(image, images, _own_keywords(bound))
+    return None if result is None else (result,)
 
 
 def _by_passes(bound: BoundCall, pixels: Array, images: Parameters) -> tuple[Value] | None:

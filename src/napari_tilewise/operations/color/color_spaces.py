@@ -22,9 +22,12 @@ from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.accuracy import IDENTICAL
 from napari_tilewise.operations.spec.adapter import DIRECT
 from napari_tilewise.operations.spec.operation import (
+    KERNELS_AT_ONCE,
+    LIGHT,
     Accuracy,
     Adapter,
     AsStep,
+    AtOnce,
     Call,
     Cost,
     Deviation,
@@ -166,7 +169,7 @@ class Conversion:
     dtypes: str = "buif"
     adapter: Adapter = DIRECT
     accuracy: Accuracy = IDENTICAL
-
+    at_once: AtOnce = KERNELS_AT_ONCE
     title: str = ""
 
     def operation(self) -> Operation:
@@ -183,7 +186,7 @@ class Conversion:
             ),
             step=AsStep(samples=RED_GREEN_BLUE if self.name.endswith("2rgb") else ()),
             limits=Limits(check=self.check, dtypes=self.dtypes),
-            cost=Cost(memory=self.working),
+            cost=Cost(memory=self.working, at_once=self.at_once),
             adapter=self.adapter,
             accuracy=self.accuracy,
         )
@@ -238,8 +241,8 @@ CONVERSIONS = (
     Conversion(name="hsv2rgb", working=15.0),
     Conversion(name="rgb2xyz", product=True, working=5.0),
     Conversion(name="xyz2rgb", product=True, working=5.0),
-    Conversion(name="rgb2rgbcie", product=True, working=4.0),
-    Conversion(name="rgbcie2rgb", product=True, working=4.0),
+    Conversion(name="rgb2rgbcie", product=True, working=4.0, at_once=LIGHT),
+    Conversion(name="rgbcie2rgb", product=True, working=4.0, at_once=LIGHT),
     Conversion(name="rgb2lab", product=True, working=6.0, specs=WHITE),
     Conversion(name="lab2rgb", product=True, working=6.0, specs=WHITE),
     Conversion(name="xyz2lab", working=6.0, specs=WHITE),
@@ -260,12 +263,12 @@ CONVERSIONS = (
     Conversion(
         name="combine_stains", product=True, working=5.0, specs=MATRIX, dtype_of=_product_dtype
     ),
-    Conversion(name="rgb2yuv", product=True, working=4.0),
-    Conversion(name="yuv2rgb", product=True, working=4.0),
-    Conversion(name="rgb2yiq", product=True, working=4.0),
-    Conversion(name="yiq2rgb", product=True, working=4.0),
-    Conversion(name="rgb2ypbpr", product=True, working=4.0),
-    Conversion(name="ypbpr2rgb", product=True, working=4.0),
+    Conversion(name="rgb2yuv", product=True, working=4.0, at_once=LIGHT),
+    Conversion(name="yuv2rgb", product=True, working=4.0, at_once=LIGHT),
+    Conversion(name="rgb2yiq", product=True, working=4.0, at_once=LIGHT),
+    Conversion(name="yiq2rgb", product=True, working=4.0, at_once=LIGHT),
+    Conversion(name="rgb2ypbpr", product=True, working=4.0, at_once=LIGHT),
+    Conversion(name="ypbpr2rgb", product=True, working=4.0, at_once=LIGHT),
     Conversion(name="rgb2ycbcr", product=True, working=4.0),
     Conversion(
         name="ycbcr2rgb",
@@ -273,8 +276,8 @@ CONVERSIONS = (
         working=4.0,
         dtypes="uif",  # it subtracts from the image in place
     ),
-    Conversion(name="rgb2ydbdr", product=True, working=4.0),
-    Conversion(name="ydbdr2rgb", product=True, working=4.0),
+    Conversion(name="rgb2ydbdr", product=True, working=4.0, at_once=LIGHT),
+    Conversion(name="ydbdr2rgb", product=True, working=4.0, at_once=LIGHT),
 )
 
 
@@ -363,7 +366,7 @@ OPERATIONS = (
         result=ResultSpec(shape=shape_with_axis(3), channel=new_axis),
         step=AsStep(samples=RED_GREEN_BLUE),
         limits=Limits(check=check_new_axis, dtypes="buifc"),
-        cost=Cost(memory=3.0),
+        cost=Cost(memory=3.0, at_once=LIGHT),
     ),
     Operation(
         name="color.gray2rgba",
@@ -376,7 +379,7 @@ OPERATIONS = (
         result=ResultSpec(shape=shape_with_axis(4), channel=new_axis),
         step=AsStep(samples=(*RED_GREEN_BLUE, ALPHA)),
         limits=Limits(check=check_new_axis),
-        cost=Cost(memory=3.0),
+        cost=Cost(memory=3.0, at_once=LIGHT),
     ),
     Operation(
         name="color.rgba2rgb",

@@ -68,6 +68,6 @@ OPERATIONS = (
         result=ResultSpec(dtype=as_float, shape=spatial, channel=no_channel),
         plan_of=_rgb2gray,
         limits=Limits(check=check_channels),
-        cost=Cost(memory=4.0, at_once=AtOnce(function=2**18)),
+        cost=Cost(memory=4.0, at_once=AtOnce(function=2**20, rows=True)),
     ),
 )

@@ -170,7 +170,7 @@ OPERATIONS = (
         },
         result=ResultSpec(dtype=_rescaled_dtype),
         plan_of=_rescale_plan,
-        cost=Cost(memory=6.0, at_once=AtOnce(function=FEW)),
+        cost=Cost(memory=6.0, at_once=AtOnce(function=4 * FEW)),
     ),
     Operation(
         name="exposure.equalize_hist",

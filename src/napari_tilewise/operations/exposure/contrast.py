@@ -130,7 +130,7 @@ OPERATIONS = (
             "method": ChoiceSpec(choices=("linear",), advanced=True),
         },
         plan_of=_plan,
-        cost=Cost(memory=9.0, at_once=AtOnce(function=2**16, finite=True)),
+        cost=Cost(memory=9.0, at_once=AtOnce(function=2**22, finite=True)),
         note="An image with three axes, the last of length 3 or 4, is treated as a colour image.",
     ),
 )

@@ -155,16 +155,26 @@ def _plan(call: Call) -> Plan:
     # with channels the values are stored in the image's own dtype, which may be half precision
     mapped_dtype = np.float64 if call.channel_axis is None else call.dtype
 
+    maps = [_mapping(*pair) for pair in zip(source, matched, strict=True)]
+
     def compute(block: Block) -> np.ndarray:
         out = np.empty(block.data.shape, mapped_dtype)
         targets = [out] if call.channel_axis is None else np.moveaxis(out, call.channel_axis, 0)
-        for source_tally, values, mapped, target in zip(
-            source, channels(block), matched, targets, strict=True
-        ):
-            target[...] = mapped[np.searchsorted(source_tally.values, values)]
+        for values, mapped, target in zip(channels(block), maps, targets, strict=True):
+            target[...] = mapped(values)
         return out.astype(_dtype(call), copy=False)
 
     return Tiles(compute)
+
+
+def _mapping(source: Tally, matched: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what maps pixels that were counted: a table where all values of their type fit."""
+    values = source.values
+    if values.dtype.kind != "u" or values.dtype.itemsize > 2:
+        return lambda pixels: np.asarray(matched[np.searchsorted(values, pixels)])
+    table = np.zeros(int(values[-1]) + 1, matched.dtype)
+    table[values] = matched
+    return lambda pixels: np.asarray(np.take(table, pixels))
 
 
 def _dtype(call: Call) -> DTypeLike:
@@ -218,7 +228,7 @@ OPERATIONS = (
         cost=Cost(
             numbers=PER_PIXEL,
             memory=10.0,
-            at_once=AtOnce(function=2**16, finite=True, counted=True),
+            at_once=AtOnce(function=2**22, finite=True, counted=True),
         ),
         note=(
             "All distinct values of both images are held in memory, 16 bytes each; more than "

@@ -13,6 +13,7 @@ from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.ndimage.nd_parameters import PixelType, untiled
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    LIGHT,
     Adapter,
     Call,
     Cost,
@@ -74,7 +75,7 @@ def _operation(ufunc: np.ufunc) -> Operation:
         specs={"x2": OPERAND, "dtype": PixelType(choices=("float32", "float64"))},
         result=ResultSpec(dtype=_result_type(ufunc)),
         adapter=Adapter(wrap=_by_name, modernize=_without_defaults),
-        cost=Cost(memory=4.0),
+        cost=Cost(memory=4.0, at_once=LIGHT),
         note="x2 is an image of the same shape, or a number. Integers wrap around as in NumPy: "
         "pass dtype='float32' to leave them.",
     )
@@ -116,7 +117,7 @@ WHERE = Operation(
     specs={"x": CHOICE, "y": CHOICE},
     result=ResultSpec(dtype=_chosen_type),
     adapter=Adapter(wrap=_with_names),
-    cost=Cost(memory=4.0),
+    cost=Cost(memory=4.0, at_once=LIGHT),
     note="The image is the condition: where it is not 0 the result is x, elsewhere y, each an "
     "image "
     "of the same shape or a number. The form with the condition alone is not an operation.",

@@ -15,9 +15,9 @@ from napari_tilewise.operations.ndimage.nd_parameters import untiled
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.accuracy import IDENTICAL
 from napari_tilewise.operations.spec.operation import (
+    LIGHT,
     Accuracy,
     Adapter,
-    AtOnce,
     Block,
     Call,
     Constraint,
@@ -75,7 +75,7 @@ def _projection(
         adapter=Adapter(
             overrides={"axis": 0}, modernize=untiled(**dict.fromkeys(names, LEAVE_OUT))
         ),
-        cost=Cost(memory=6.0, at_once=AtOnce(function=2**16)),
+        cost=Cost(memory=6.0, at_once=LIGHT),
         note="Along the first axis unless axis= names another; a number of the whole image is what "
         "ndimage.sum, ndimage.mean and others give."
         + (f" {ROUNDING}" if accuracy is not IDENTICAL else ""),
@@ -145,7 +145,7 @@ OPERATIONS = (
         limits=Limits(check=_check_position, takes_alpha=True),
         constraints=(Constraint(names=("indices", "axis"), satisfy=_existing_position),),
         adapter=Adapter(overrides={"axis": 0}, modernize=_modern_take),
-        cost=Cost(memory=6.0, at_once=AtOnce(function=2**16)),
+        cost=Cost(memory=6.0, at_once=LIGHT),
         note="One position along an axis, such as a channel: the axis named c where there is one, "
         "else the first, unless axis= names another.",
     ),

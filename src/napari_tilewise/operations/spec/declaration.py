@@ -202,6 +202,9 @@ class AtOnce(NamedTuple):
     shown: Callable[[Call, Array, Any], bool] | None = None
     """Whether a result shows that NaN and infinity had no part in it, as a sum of all pixels does:
     the pixels of later images are looked at only where it does not. None: no result does."""
+    rows: bool = False
+    """Whether a pointwise function may get any rows of an image by themselves, though its plan does
+    more with tiles. Where the plan is `tiled`, it may in any case."""
     copies: int | None = None
     """What the kernel takes, in images of the image's own data type, image and result included;
     unless given, what `Cost` says."""
@@ -211,6 +214,8 @@ IN_MEMORY = 2**24
 """Pixels up to which a function gets an image whole that takes less time for all of it than for its
 tiles: a function that stands still between two passes, or tiles that are joined, cost more."""
 KERNELS_AT_ONCE = AtOnce()
+LIGHT = AtOnce(function=2**22)
+"""Of functions that take little more time than their result takes to be written."""
 SMALL_WHOLE = AtOnce(function=2**16, finite=True)
 """Of functions whose plans refuse nothing but NaN and infinity, and need more time for one tile."""
 IN_BANDS = AtOnce(kernel=2**26, copies=4)

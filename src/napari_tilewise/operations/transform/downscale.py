@@ -9,8 +9,8 @@ from napari_tilewise.operations.shared.common import CVAL
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.deviation import ADDED_IN_ORDER
 from napari_tilewise.operations.spec.operation import (
+    LIGHT,
     Accuracy,
-    AtOnce,
     Block,
     Call,
     Cost,
@@ -80,6 +80,6 @@ OPERATIONS = (
             sampling=lambda call, shape: in_blocks(call.per_axis(call["factors"]))
         ),
         plan_of=_local_mean,
-        cost=Cost(memory=4.0, at_once=AtOnce(function=2**16)),
+        cost=Cost(memory=4.0, at_once=LIGHT),
     ),
 )

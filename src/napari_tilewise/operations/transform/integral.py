@@ -286,7 +286,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_halo, typical_halo=lambda call: 0),
         result=ResultSpec(dtype=_dtype),
         plan_of=_integral_image,
-        cost=Cost(memory=5.0, at_once=SMALL_WHOLE._replace(shown=last_is_finite)),
+        cost=Cost(memory=5.0, at_once=SMALL_WHOLE._replace(function=2**22, shown=last_is_finite)),
         note="Stores the sums at the edges of cells of 1024 x 1024 (128 x 128 x 128) pixels.",
     ),
     Operation(

@@ -294,7 +294,7 @@ def _pyramid(name: str, levels: PyramidLevels, check: Callable[[Call], None]) ->
             numbers=PER_PIXEL,
             memory=8.0,
             largest_region=_blur_length,
-            at_once=SMALL_WHOLE,
+            at_once=SMALL_WHOLE._replace(function=2**22),
         ),
         step=AsStep(text="tuple({call})"),
         adapter=Adapter(wrap=_as_tuple),

@@ -287,7 +287,7 @@ def _operation(
         result=result or ResultSpec(dtype=_dtype, shape=output_shape),
         plan_of=_warp_plan(view_of),
         limits=limits or Limits(ndim=(2, 3), check=_check),
-        cost=Cost(memory=14.0, at_once=SMALL_WHOLE),
+        cost=Cost(memory=14.0, at_once=SMALL_WHOLE._replace(function=2**22)),
         note=_NOTE,
     )
 

@@ -101,7 +101,7 @@ OPERATIONS = (
         ),
         plan_of=_tiles,
         limits=Limits(check=_check, dtypes="buifc", takes_alpha=True),
-        cost=Cost(memory=3.0, at_once=AtOnce(function=2**16)),
+        cost=Cost(memory=3.0, at_once=AtOnce(function=2**26)),
         note="The result is always a copy in C order, because tiles are not views of the image.",
     ),
 )

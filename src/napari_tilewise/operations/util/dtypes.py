@@ -14,7 +14,7 @@ from napari_tilewise.operations.shared.global_numbers import extremes
 from napari_tilewise.operations.shared.narrowing import needs_maximum
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
-    AtOnce,
+    LIGHT,
     Block,
     Call,
     Cost,
@@ -71,7 +71,7 @@ def _conversion(name: str, dtype: Any) -> Operation:
         specs=SPECS,
         result=ResultSpec(dtype=lambda call: dtype),
         limits=_ANY_SAMPLE,
-        cost=Cost(memory=4.0),
+        cost=Cost(memory=4.0, at_once=LIGHT),
     )
 
 
@@ -84,7 +84,7 @@ def _narrowing(name: str, dtype: Any, bits: int) -> Operation:
         result=ResultSpec(dtype=lambda call: dtype),
         limits=_ANY_SAMPLE,
         plan_of=_narrowed(bits),
-        cost=Cost(memory=5.0, at_once=AtOnce(function=2**16)),
+        cost=Cost(memory=5.0, at_once=LIGHT),
     )
 
 
@@ -96,7 +96,7 @@ OPERATIONS = (
         specs=SPECS,
         result=ResultSpec(dtype=lambda call: float_dtype(call.dtype)),
         limits=_ANY_SAMPLE,
-        cost=Cost(memory=4.0),
+        cost=Cost(memory=4.0, at_once=LIGHT),
     ),
     _conversion("img_as_float32", np.float32),
     _conversion("img_as_float64", np.float64),

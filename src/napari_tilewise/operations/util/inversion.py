@@ -10,7 +10,7 @@ from skimage.util import img_as_float
 from napari_tilewise.errors import InvalidImage, InvalidParameter, option
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
-    AtOnce,
+    LIGHT,
     Block,
     Call,
     Cost,
@@ -103,7 +103,7 @@ OPERATIONS = (
         family=families.PIXEL_TYPES,
         kind=Kind.POINTWISE,
         specs={"signed_float": Flag()},
-        cost=Cost(memory=3.0),
+        cost=Cost(memory=3.0, at_once=LIGHT),
     ),
     Operation(
         name="util.compare_images",
@@ -121,7 +121,7 @@ OPERATIONS = (
         limits=Limits(check=_check_compared),
         cost=Cost(
             memory=6.0,
-            at_once=AtOnce(function=2**16, when=lambda call: call["method"] != "checkerboard"),
+            at_once=LIGHT,
         ),
     ),
     Operation(
@@ -136,6 +136,6 @@ OPERATIONS = (
         },
         result=ResultSpec(dtype=lambda call: call.image_dtype("output_vals")),
         limits=Limits(check=_check_mapping, dtypes="ui"),
-        cost=Cost(memory=3.0),
+        cost=Cost(memory=3.0, at_once=LIGHT),
     ),
 )

@@ -16,8 +16,8 @@ from napari_tilewise.operations.shared.common import AnyCase
 from napari_tilewise.operations.shared.whole import WHOLE
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    LIGHT,
     Adapter,
-    AtOnce,
     Call,
     Cost,
     Limits,
@@ -100,7 +100,7 @@ OPERATIONS = (
         },
         result=ResultSpec(dtype=_dtype),
         limits=Limits(check=_check),
-        cost=Cost(memory=8.0, at_once=AtOnce(function=2**16)),
+        cost=Cost(memory=8.0, at_once=LIGHT),
         note="Needs the whole image: random numbers are drawn for all pixels in order. Without "
         "rng= the noise differs at every call, as in scikit-image.",
     ),
