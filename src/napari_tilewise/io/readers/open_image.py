@@ -143,7 +143,7 @@ def _from_location(location: str, series: int | None, *, decodes: bool = True) -
         if path.is_dir():
             check_series(number or 0, 1, location)
             return _from_folder(path, location)
-        with path.open("rb") as file:
+        with open(path, "rb", buffering=0) as file:
             start = file.read(8)
     name = location if parts.series is None else location[: location.rindex("[")]
     image = _from_file(parts, name, start, number or 0, decodes=decodes)

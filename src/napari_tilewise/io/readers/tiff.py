@@ -27,12 +27,17 @@ from napari_tilewise.io.metadata.units import unit_name
 from napari_tilewise.io.readers.checked_arrays import (
     DECODE_ERRORS,
     CheckedArray,
-    CheckedMap,
     read_error,
 )
 from napari_tilewise.io.readers.library_messages import library_messages
 from napari_tilewise.io.readers.tiff_details import read_text, split_info
-from napari_tilewise.io.readers.tiff_header import is_one_plain_page
+from napari_tilewise.io.readers.tiff_header import (
+    MappedPixels,
+    image_alike,
+    is_one_plain_page,
+    plain_header,
+    remember_alike,
+)
 from napari_tilewise.io.readers.tiff_integrity import (
     check_end,
     check_folder,
@@ -45,6 +50,7 @@ from napari_tilewise.io.readers.tiff_samples import (
     InvertedPixels,
     PalettePixels,
     check_samples,
+    has_warnings,
     is_white_zero,
     palette_of,
     samples_of_page,
@@ -54,6 +60,7 @@ from napari_tilewise.io.readers.tiff_samples import (
 from napari_tilewise.io.readers.tiff_strips import accept_long_strips
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from napari_tilewise.io.plain_data import Metadata, MetadataDict
@@ -83,9 +90,14 @@ def open_tiff(path: Path, name: str, number: int = 0) -> Image:
     number
         The series.
     """
+    header = None if number else plain_header(path)
+    alike = image_alike(header, path, name)
+    if alike is not None:
+        return alike
+    pixels: MappedPixels | None = None
     try:
         check_places(path, name)
-        with library_messages(name), tifffile.TiffFile(path) as tiff:
+        with library_messages(name) as messages, tifffile.TiffFile(path) as tiff:
             check_end(tiff, name)
             check_set(tiff, name)
             check_series(number, len(tiff.series), name)
@@ -106,6 +118,8 @@ def open_tiff(path: Path, name: str, number: int = 0) -> Image:
             text = read_text(tiff, number, sizes)
             record = _record(tiff)
             levels = tuple(_level(tiff, str(path), name, level, number) for level in range(count))
+            if count == len(entries) == 1 and not messages and not has_warnings(series.keyframe):
+                pixels = _mapped(tiff, series.levels[0], 0, number)
     except (MissingExtra, InvalidParameter):
         raise
     except _BROKEN as exc:
@@ -119,7 +133,7 @@ def open_tiff(path: Path, name: str, number: int = 0) -> Image:
     if details.title in own:
         details = replace(details, title=None)
     position = tuple(text.position.get(axis, 0.0) for axis in axes)
-    return Image(
+    image = Image(
         data=levels[0],
         axes=axes,
         scale=tuple(scale for scale, _ in calibration),
@@ -135,6 +149,9 @@ def open_tiff(path: Path, name: str, number: int = 0) -> Image:
         level_positions=(position,) if any(position) else (),
         details=details,
     )
+    if header is not None and pixels is not None and text.details.title is None:
+        remember_alike(header, image, pixels)
+    return image
 
 
 def contents_of_tiff(path: Path) -> tuple[tuple[SeriesEntry, ...], frozenset[str]]:
@@ -226,31 +243,45 @@ def open_level(path: str, name: str, level: int, number: int = 0) -> CheckedArra
 
 def _level(tiff: tifffile.TiffFile, path: str, name: str, level: int, number: int) -> CheckedArray:
     """Return one level of a series of a TIFF that is open; it may be closed then."""
-    reopen = partial(open_level, path, name, level, number)
     pages = tiff.series[number].levels[level]
-    files = [] if pages.is_multifile else [path]
-    page = pages.keyframe
-    highest = 2**page.bitspersample - 1 if is_white_zero(tiff, page) else None
-    palette = palette_of(tiff, page)
-    if pages.dataoffset is not None and pages.size:
-        pixels = np.memmap(
-            path,
-            dtype=pages.dtype.newbyteorder(tiff.byteorder),
-            mode="r",
-            offset=pages.dataoffset,
-            shape=pages.shape,
-        )
-        mapped = CheckedMap(pixels)
-        array = _as_shown(mapped, highest, palette)
-        return CheckedArray(array, name, reopen=reopen, files=files)
+    mapped = _mapped(tiff, pages, level, number)
+    if mapped is not None:
+        return mapped.open(path, name)
     import zarr
 
     with tifffile.TiffFile(path) as opened:  # the store opens the file again
         accept_long_strips(opened.series[number].levels[level].keyframe)
         store: Any = opened.aszarr(series=number, level=level)
     stored: Any = zarr.open_array(store, mode="r")
-    array = _as_shown(stored, highest, palette)
-    return CheckedArray(array, name, reopen=reopen, close=store.close, files=files)
+    return CheckedArray(
+        _shown(tiff, pages.keyframe)(stored),
+        name,
+        reopen=partial(open_level, path, name, level, number),
+        close=store.close,
+        files=[] if pages.is_multifile else [path],
+    )
+
+
+def _mapped(
+    tiff: tifffile.TiffFile, pages: tifffile.TiffPageSeries, level: int, number: int
+) -> MappedPixels | None:
+    """Return where the pixels of a level lie; None where they are compressed, or scattered."""
+    if pages.dataoffset is None or not pages.size:
+        return None
+    return MappedPixels(
+        np.dtype(pages.dtype.newbyteorder(tiff.byteorder).str),  # NumPy's own, where it is native
+        pages.dataoffset,
+        pages.shape,
+        _shown(tiff, pages.keyframe),
+        lambda path, name: partial(open_level, path, name, level, number),
+        is_one_file=not pages.is_multifile,
+    )
+
+
+def _shown(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> Callable[[Any], Any]:
+    """Return what turns the numbers of a page into pixels, with 0 as black or as colours."""
+    highest = 2**page.bitspersample - 1 if is_white_zero(tiff, page) else None
+    return partial(_as_shown, highest=highest, palette=palette_of(tiff, page))
 
 
 def _as_shown(pixels: Any, highest: int | None, palette: Array | None) -> Any:

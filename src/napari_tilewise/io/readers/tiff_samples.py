@@ -105,6 +105,17 @@ def warn_of_multiplied_colours(page: tifffile.TiffPage, name: str) -> None:
         )
 
 
+def has_warnings(page: tifffile.TiffPage) -> bool:
+    """Return whether there is something to warn of in a page, for each file that has it.
+
+    Parameters
+    ----------
+    page
+        The page.
+    """
+    return page.tags.valueof("Orientation", 1) != 1 or bool(tuple(page.extrasamples))
+
+
 def samples_of_page(page: tifffile.TiffPage, count: int) -> tuple[Channel, ...]:
     """Return the samples of a page's pixels as channels; empty if they are channels of data.
 
