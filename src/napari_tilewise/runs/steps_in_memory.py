@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
 
 from napari_tilewise.engine.at_once.one_tile import image_of_one_tile
+from napari_tilewise.engine.at_once.step_at_once import image_of_step
 from napari_tilewise.engine.plane import QUICK
 from napari_tilewise.engine.system.pool import is_interruptible
 from napari_tilewise.engine.views.without_alpha import WithoutAlpha
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 AT_ONCE = 0.1
 """Seconds for which Ctrl-C may wait."""
 
+_suits: WeakKeyDictionary[Pipeline, bool] = WeakKeyDictionary()
+"""Whether each step of a pipeline makes one image of one plane."""
 _quick: WeakSet[Pipeline] = WeakSet()
 """Pipelines that took less on another image of their kind."""
 
@@ -52,7 +55,10 @@ def computed_in_memory(pipeline: Pipeline, pixels: Array) -> SmallImage | None:
     """
     if pixels.size > QUICK and is_interruptible() and pipeline not in _quick:
         return None  # Ctrl-C would wait for the step
-    if not all(map(_is_one_image, pipeline.stacks.values())):
+    suits = _suits.get(pipeline)
+    if suits is None:
+        suits = _suits[pipeline] = all(map(_is_one_image, pipeline.stacks.values()))
+    if not suits:
         return None
     try:
         return _computed(pipeline, np.ascontiguousarray(pixels))
@@ -102,7 +108,10 @@ def _computed(pipeline: Pipeline, pixels: Array) -> SmallImage | None:
         image = images.pop(recipe.steps[number].first)
         if image.dtype != stack.call.dtype or image.shape != stack.call.shape:
             return None
-        result = image_of_one_tile(stack.call, image, images, stack.part)
+        call, part = stack.call, stack.part
+        result = image_of_step(call, image, images, part)
+        if result is None:
+            result = image_of_one_tile(call, image, images, part)
         if result is None:
             return None
         results[number], numbers[number] = result

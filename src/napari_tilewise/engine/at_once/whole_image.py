@@ -52,7 +52,9 @@ if TYPE_CHECKING:
     from napari_tilewise.types import Array, Parameters, Value
 
 
-def computed_at_once(operation: Operation, image: Array, params: Parameters) -> tuple[Value] | None:
+def computed_at_once(
+    operation: Operation, image: Array, params: Parameters, *, is_alone: bool = True
+) -> tuple[Value] | None:
     """Return the result in a tuple, or None where tiles are to compute it.
 
     Parameters
@@ -63,6 +65,8 @@ def computed_at_once(operation: Operation, image: Array, params: Parameters) -> 
         All its axes are spatial, or the channels.
     params
         The operation's parameters, not yet checked.
+    is_alone
+        Whether it may use every processor.
 
     Raises
     ------
@@ -75,7 +79,7 @@ def computed_at_once(operation: Operation, image: Array, params: Parameters) -> 
     if not may_pay(operation, image.size):
         return None
     bound = bound_call(operation, image, params)
-    by_bands = bound.band_rows and not (bound.is_small or bound.has_kernel)
+    by_bands = is_alone and bound.band_rows and not (bound.is_small or bound.has_kernel)
     if bound.is_padded or not (by_bands or bound.is_small or bound.has_kernel or bound.is_one_tile):
         return None
     if not is_free(bound.more_bytes):
@@ -88,7 +92,7 @@ def computed_at_once(operation: Operation, image: Array, params: Parameters) -> 
         if by_bands:
             return _by_rows(bound, image, images)
         pixels = in_one_piece(image, call.dtype)
-        with _threads() if pixels.size > SMALL else nullcontext():
+        with _threads() if is_alone and pixels.size > SMALL else nullcontext():
             compute = computation(bound, pixels, _own_keywords(bound), images)
             if compute is not None:
                 if pixels is image:
