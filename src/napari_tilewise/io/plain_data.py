@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 
@@ -19,6 +19,9 @@ MetadataDict: TypeAlias = dict[str, Any]
 """Metadata that are being put together."""
 
 
+_PLAIN: frozenset[Any] = frozenset({str, int, float, bool, type(None)})
+
+
 def to_plain(value: object) -> Plain:
     """Return a value as plain data.
 
@@ -30,6 +33,8 @@ def to_plain(value: object) -> Plain:
     value
         Any value; one that JSON does not hold, such as a path, becomes its text.
     """
+    if type(value) in _PLAIN:
+        return cast("Plain", value)
     if isinstance(value, np.ndarray | np.generic):
         return to_plain(value.tolist())
     if isinstance(value, Mapping):

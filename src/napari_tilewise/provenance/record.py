@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_tilewise.engine.system.real_paths import real_folder, real_path
 from napari_tilewise.errors import InvalidRecipe, SourceNotFound, SourceUnreadable, command
 from napari_tilewise.io.image import Image
 from napari_tilewise.io.plain_data import plain_mapping, to_plain
@@ -161,7 +162,7 @@ def describe_source(
     elif "://" in location:
         entries = {"kind": "url", "location": location}
     else:
-        entries = {"kind": "folder" if Path(location).is_dir() else "file", "location": location}
+        entries = {"kind": "folder" if os.path.isdir(location) else "file", "location": location}
         entries |= _relative_path(location, output_path)
     if isinstance(source, Image):
         entries |= _level(source)
@@ -184,9 +185,9 @@ def _relative_path(location: str, output_path: str | None) -> dict[str, str]:
     """Return the path from the output's folder to a source, if both are on the same drive."""
     if output_path is None or "://" in output_path:
         return {}
-    folder = os.path.realpath(os.path.dirname(output_path))
+    folder = real_folder(os.path.dirname(output_path))
     try:
-        path = os.path.relpath(os.path.realpath(location), folder)
+        path = os.path.relpath(real_path(location), folder)
     except ValueError:  # another drive
         return {}
     return {"from_output": Path(path).as_posix()}

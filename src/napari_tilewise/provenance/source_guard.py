@@ -11,6 +11,7 @@ import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
 
 from napari_tilewise.errors import SourceChanged, SourceNotFound, SourceUnreachable, TilewiseError
@@ -167,7 +168,11 @@ def source_state(location: str) -> SourceState | None:
             return SourceState({"": (fingerprint(location),)})
         if is_series(location):
             return SourceState(dict(map(_of_file, series_files(location))))
-        path = Path(file_of(location))
+        file = file_of(location)
+        status = os.stat(file)
+        if S_ISREG(status.st_mode):
+            return SourceState({"": _size_and_time(status)})
+        path = Path(file)
         if is_zarr(path):
             return SourceState(dict(_of_zarr(path)), _identity(path))
         if path.is_dir():
@@ -181,8 +186,11 @@ def source_state(location: str) -> SourceState | None:
 
 
 def _of_file(path: str | Path) -> tuple[str, tuple[int, int, int]]:
-    status = os.stat(path)
-    return str(path), (status.st_size, status.st_mtime_ns, status.st_ino)
+    return str(path), _size_and_time(os.stat(path))
+
+
+def _size_and_time(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_size, status.st_mtime_ns, status.st_ino
 
 
 def _of_zarr(root: Path) -> Iterator[tuple[str, tuple[object, ...]]]:

@@ -16,6 +16,7 @@ from napari_tilewise.engine.system.file_names import replace
 from napari_tilewise.errors import DestinationUnwritable
 from napari_tilewise.grid import Grid
 from napari_tilewise.io.chunk_files import ChunkFiles, Encoding
+from napari_tilewise.io.indented_json import indented
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -305,4 +306,4 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _encoded(document: Mapping[str, object]) -> bytes:
-    return json.dumps(document, indent=2).encode()
+    return indented(document).encode()

@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from napari_tilewise.types import Array, DType
 
 
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+"""A file that is not there is created."""
+
+
 class MemoryLevel:
     """A level of a pyramid in memory, as much like a Zarr array as writers need.
 
@@ -133,8 +137,8 @@ class SmallZarr(StagingZarr):
             The attributes of the format, written beside the record.
         """
         with writing(self.path):
-            create_beside(self.path, self.staging.mkdir)
             staging = str(self.staging)
+            create_beside(self.path, lambda: os.mkdir(staging))
             for number, level in enumerate(self.levels):
                 self._write_level(os.path.join(staging, str(number)), level)
             group = group_document({**attributes, KEY: self.record})
@@ -161,9 +165,12 @@ class SmallZarr(StagingZarr):
 
 
 def _write(path: str, content: bytes) -> None:
-    with open(path, "xb", buffering=0) as file:
-        if file.write(content) != len(content):
+    file = os.open(path, _NEW, 0o666)
+    try:
+        if os.write(file, content) != len(content):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    finally:
+        os.close(file)
 
 
 def staged(

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from napari_tilewise.engine.system.disk import writing
 from napari_tilewise.engine.system.file_names import rename
+from napari_tilewise.engine.system.real_paths import real_folder, real_path
 from napari_tilewise.errors import DestinationExists, DestinationUnwritable, option
 from napari_tilewise.io.image import Image
 from napari_tilewise.io.readers.locations import file_of, home_path, odd_path, path_of_url
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _MARK = ".partial-"
+_SEPARATORS = frozenset(filter(None, (os.sep, os.altsep)))
 
 
 def local_path(destination: object) -> Path:
@@ -56,7 +58,7 @@ def local_path(destination: object) -> Path:
     path = home_path(text)
     if path.name in {"", ".."}:
         return path.resolve()
-    return Path(os.path.realpath(path.parent), path.name)
+    return Path(real_folder(str(path.parent)), path.name)
 
 
 def same_location(a: object, b: object) -> bool:
@@ -72,25 +74,32 @@ def same_location(a: object, b: object) -> bool:
     first, second = _location(a), _location(b)
     if first is None or second is None:
         return False
-    if first.is_relative_to(second) or second.is_relative_to(first):
+    if _begins_with(first, second) or _begins_with(second, first):
         return True
     return _is_same_or_within(first, second) or _is_same_or_within(second, first)
 
 
-def _is_same_or_within(inner: Path, outer: Path) -> bool:
+def _begins_with(inner: str, outer: str) -> bool:
+    """Return whether a path is another one, or leads into it, by their names."""
+    inner, outer = os.path.normcase(inner), os.path.normcase(outer)
+    return inner == outer or inner.startswith(outer if outer[-1] in _SEPARATORS else outer + os.sep)
+
+
+def _is_same_or_within(inner: str, outer: str) -> bool:
     """Return whether the file system says so: names may differ by case, or by Unicode form.
 
     Of two hard links each is replaced without the other, so that files also have one name.
     """
     try:
-        status = outer.stat()
+        status = os.stat(outer)
     except OSError:
         return False
     is_folder = S_ISDIR(status.st_mode)
-    for path in (inner, *inner.parents) if is_folder else (inner,):
+    for path in (inner, *map(str, Path(inner).parents)) if is_folder else (inner,):
         with suppress(OSError):
-            if os.path.samestat(path.stat(), status):
-                return is_folder or _folded(path.name) == _folded(outer.name)
+            if os.path.samestat(os.stat(path), status):
+                names = map(os.path.basename, (path, outer))
+                return is_folder or len(set(map(_folded, names))) == 1
     return False
 
 
@@ -98,7 +107,7 @@ def _folded(name: str) -> str:
     return normalize("NFC", name).casefold()
 
 
-def _location(source: object) -> Path | None:
+def _location(source: object) -> str | None:
     if isinstance(source, Image):
         source = source.data if source.format == "array" else source.name
     if isinstance(source, (str, os.PathLike)):
@@ -106,13 +115,13 @@ def _location(source: object) -> Path | None:
         if "://" in text and not text.startswith("file://"):
             return None
         if "://" in text:
-            return local_path(text).resolve()
-        return Path(os.path.realpath(file_of(text)))
+            return str(local_path(text).resolve())
+        return real_path(file_of(text))
     root = getattr(getattr(source, "store", None), "root", None)  # a Zarr array's
     if isinstance(root, (str, os.PathLike)):
-        return (Path(root) / str(getattr(source, "path", ""))).resolve()
+        return str((Path(root) / str(getattr(source, "path", ""))).resolve())
     filename = getattr(source, "filename", None)  # a memory map's
-    return Path(filename).resolve() if isinstance(filename, (str, os.PathLike)) else None
+    return os.path.realpath(filename) if isinstance(filename, (str, os.PathLike)) else None
 
 
 def check_vacant(path: Path, *, overwrite: bool) -> None:
