@@ -17,17 +17,17 @@ import time
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from _cases import photograph
 from _page import write_sections
+from _peer_cases import comparisons
 from _side import TURN, Side, turn
-from scipy import ndimage as ndi
-from skimage import morphology
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable
+
+    from _peer_cases import Comparison
 
 REPOSITORY = Path(__file__).parents[1]
 MODULES = {
@@ -44,133 +44,6 @@ ABOUT = (
     "are their own: nothing is compared.",
 )
 """What the page says above the table."""
-
-
-class Comparison(NamedTuple):
-    """An operation of ours, and what peers have in its place."""
-
-    name: str
-    label: str
-    image: np.ndarray
-    params: dict[str, Any]
-    peers: Mapping[str, Callable[[Any, np.ndarray], Any]]
-    """By peer, a function of its module and the image."""
-
-
-def _vips(method: str, *args: Any, **params: Any) -> Callable[[Any, np.ndarray], Any]:
-    def run(vips: Any, image: np.ndarray) -> Any:
-        return getattr(vips.Image.new_from_array(image), method)(*args, **params).numpy()
-
-    return run
-
-
-def _itk(name: str, *args: Any, **params: Any) -> Callable[[Any, np.ndarray], Any]:
-    def run(itk: Any, image: np.ndarray) -> Any:
-        result = getattr(itk, name)(itk.GetImageFromArray(image), *args, **params)
-        return itk.GetArrayFromImage(result)
-
-    return run
-
-
-def _dask(module: str, name: str, *args: Any, **params: Any) -> Callable[[Any, np.ndarray], Any]:
-    def run(_: Any, image: np.ndarray) -> Any:
-        import dask.array as da
-
-        function = getattr(importlib.import_module(f"dask_image.{module}"), name)
-        result = function(da.from_array(image, chunks=1024), *args, **params)
-        return (result[0] if isinstance(result, tuple) else result).compute()
-
-    return run
-
-
-def _morphology(operation: str, footprint: np.ndarray) -> Callable[[Any, np.ndarray], Any]:
-    def run(cv2: Any, image: np.ndarray) -> Any:
-        return cv2.morphologyEx(image, getattr(cv2, f"MORPH_{operation}"), footprint)
-
-    return run
-
-
-def _median(length: int) -> Callable[[Any, np.ndarray], Any]:
-    return lambda cv2, image: cv2.medianBlur(image, length)
-
-
-def _hysteresis(itk: Any, image: np.ndarray) -> Any:
-    result = itk.DoubleThreshold(itk.GetImageFromArray(image), 0.4, 0.7, 9.0, 9.0)
-    return itk.GetArrayFromImage(result)
-
-
-def _otsu(cv2: Any, image: np.ndarray) -> Any:
-    return cv2.threshold(image, 0, 255, cv2.THRESH_OTSU)[0]
-
-
-def comparisons(size: int) -> Iterator[Comparison]:
-    """Yield what is compared, on planes of a length."""
-    u1 = photograph(size)
-    u2, f4 = u1.astype(np.uint16) * 257, (u1 / 255).astype(np.float32)
-    mask = ndi.gaussian_filter(f4, 2) > 0.45
-    disk, box = morphology.disk(7), np.ones((5, 5), np.uint8)
-    for label, image in (("uint8", u1), ("uint16", u2), ("float32", f4)):
-        for sigma in (2, 5):
-            peers = {
-                "libvips": _vips("gaussblur", sigma, precision="float"),
-                "OpenCV": lambda cv2, image, sigma=sigma: cv2.GaussianBlur(image, (0, 0), sigma),
-                "SimpleITK": _itk("DiscreteGaussian", sigma**2),
-                "dask-image": _dask("ndfilters", "gaussian_filter", sigma),
-            }
-            title = f"{label} sigma {sigma}"
-            yield Comparison("filters.gaussian", title, image, {"sigma": sigma}, peers)
-    for label, image in (("uint8", u1), ("uint16", u2)):
-        for length in (3, 5):
-            peers = {
-                "libvips": _vips("median", length),
-                "OpenCV": _median(length),
-                "SimpleITK": _itk("Median", [length // 2] * 2),
-                "dask-image": _dask("ndfilters", "median_filter", length),
-            }
-            params = {"footprint": np.ones((length, length))}
-            yield Comparison("filters.median", f"{label} {length}x{length}", image, params, peers)
-    peers = {
-        "libvips": _vips("median", 15),
-        "OpenCV": _median(15),
-        "SimpleITK": _itk("Median", [7, 7]),
-    }
-    params = {"footprint": np.ones((15, 15))}
-    yield Comparison("filters.median", "uint8 15x15", u1, params, peers)
-    for label, image in (("uint8", u1), ("float32", f4)):
-        for title, footprint in (("5x5", box), ("disk 7", disk)):
-            for name, operation in (("erosion", "ERODE"), ("opening", "OPEN")):
-                peers = {"OpenCV": _morphology(operation, footprint)}
-                if name == "erosion" and title == "5x5":
-                    peers["libvips"] = _vips("rank", 5, 5, 0)
-                    peers["SimpleITK"] = _itk("GrayscaleErode", [2, 2], 3)
-                if name == "erosion" and title == "disk 7":
-                    peers["SimpleITK"] = _itk("GrayscaleErode", [7, 7], 1)
-                params = {"footprint": footprint}
-                yield Comparison(f"morphology.{name}", f"{label} {title}", image, params, peers)
-    yield Comparison(
-        "filters.sobel", "float32", f4, {}, {"dask-image": _dask("ndfilters", "sobel")}
-    )
-    peers = {"SimpleITK": _hysteresis}
-    params = {"low": 0.4, "high": 0.7}
-    yield Comparison("filters.apply_hysteresis_threshold", "float32", f4, params, peers)
-    yield Comparison("filters.threshold_otsu", "uint8", u1, {}, {"OpenCV": _otsu})
-    bytes_of_mask = mask.view(np.uint8)
-    peers = {
-        "OpenCV": lambda cv2, image: cv2.connectedComponents(image)[1],
-        "SimpleITK": _itk("ConnectedComponent", True),
-        "dask-image": _dask("ndmeasure", "label"),
-    }
-    yield Comparison("measure.label", "mask", bytes_of_mask, {}, peers)
-    part = f4[: size // 4, : size // 4]
-    peers = {
-        "OpenCV": lambda cv2, image: cv2.bilateralFilter(image, 13, 0.1, 2),
-        "SimpleITK": _itk("Bilateral", 2, 0.1),
-    }
-    params = {"sigma_color": 0.1, "sigma_spatial": 2}
-    yield Comparison("restoration.denoise_bilateral", "float32", part, params, peers)
-    peers = {"OpenCV": lambda cv2, image: cv2.resize(image, None, fx=0.5, fy=0.5)}
-    params = {"scale": 0.5, "anti_aliasing": False}
-    yield Comparison("transform.rescale", "float32", f4, params, peers)
 
 
 # -- one side in a process of its own --------------------------------------------------------------
