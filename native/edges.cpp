@@ -1,5 +1,5 @@
-// Edge magnitudes: small kernels, tap by tap in raster order as SciPy's convolve adds them, squared
-// and summed over the axes in the result's type.
+// Small kernels, tap by tap in raster order as SciPy's correlate adds them, and edge magnitudes: several
+// of them squared and summed in the result's type.
 #include <cmath>
 
 #include "windows.h"
@@ -149,6 +149,44 @@ void edges(const S* from, T* to, const Volume& volume, const Reach& reach, doubl
     }
 }
 
+// SciPy's cast of a sum: what does not fit into an integer keeps its lowest bits.
+template <class T>
+inline void cast(const double* __restrict sum, i64 n, T* __restrict to) {
+    if constexpr (std::is_floating_point<T>::value)
+        for (i64 x = 0; x < n; ++x) to[x] = static_cast<T>(sum[x]);
+    else
+        for (i64 x = 0; x < n; ++x) to[x] = static_cast<T>(static_cast<std::int32_t>(sum[x]));
+}
+
+// One kernel's sums, over a part of the planes, or of an image's rows.
+template <class S, class T>
+void correlate(const S* from, T* to, const Volume& volume, const Reach& reach, double scale, i64 count,
+               const i64* offsets, const double* weights, i64 mode, double value, const i64* part) {
+    bool is_deep = volume.nz > 1;
+    Box box = is_deep ? Box{part[0], part[1], 0, volume.ny} : Box{0, 1, part[0], part[1]};
+    DoubleRows<S> ring(from, volume, reach, scale, mode, value);
+    Scratch<double> sum(volume.nx + 8 * lanes);
+    Taps taps;
+    taps.weights.assign(weights, weights + count);
+    taps.steps.resize(static_cast<std::size_t>(count));
+    for (i64 z = box.z_begin; z < box.z_end; ++z) {
+        for (i64 y = box.y_begin - reach.low[1]; y < box.y_begin + reach.high[1]; ++y) ring.enter(z, y);
+        for (i64 y = box.y_begin; y < box.y_end; ++y) {
+            ring.enter(z, y + reach.high[1]);
+            const double* centre = ring.row(reach.low[0], y);
+            for (i64 tap = 0; tap < count; ++tap) {
+                const i64* offset = offsets + 3 * tap;
+                const double* row = ring.row(offset[0] + reach.low[0], y + offset[1]);
+                taps.steps[static_cast<std::size_t>(tap)] = row + offset[2] - centre;
+            }
+            i64 x = 0;
+            for (; x + 4 * lanes <= volume.nx; x += 4 * lanes) sums<4>(centre + x, taps, sum + x);
+            for (; x < volume.nx; x += lanes) sums<1>(centre + x, taps, sum + x);
+            cast(sum.get(), volume.nx, to + (z * volume.ny + y) * volume.nx);
+        }
+    }
+}
+
 }  // namespace
 }  // namespace tilewise
 
@@ -167,6 +205,25 @@ TILEWISE_API std::int32_t tilewise_edges(const void* from, i64 type, void* to, c
             edges(static_cast<const S*>(from), static_cast<T*>(to), Volume(sizes), Reach(reach), scale,
                   kernels, counts, offsets, weights, divisor, mode, value, part);
             return ok;
+        });
+    });
+}
+
+// One kernel's sums: offsets (dz, dy, dx) and weights. The result has the type of the image, or where
+// that is scaled, as integers are that become fractions, of doubles. Of a part of the planes, or rows.
+TILEWISE_API std::int32_t tilewise_correlate_taps(const void* from, i64 type, void* to,
+                                                  const i64* sizes, const i64* reach, double scale,
+                                                  i64 count, const i64* offsets, const double* weights,
+                                                  i64 mode, double value, const i64* part) {
+    return guarded([&] {
+        return for_every(type, [&](auto tag) -> std::int32_t {
+            using S = typename decltype(tag)::type;
+            auto run = [&](auto target) {
+                correlate(static_cast<const S*>(from), target, Volume(sizes), Reach(reach), scale,
+                          count, offsets, weights, mode, value, part);
+                return static_cast<std::int32_t>(ok);
+            };
+            return scale != 1.0 ? run(static_cast<double*>(to)) : run(static_cast<S*>(to));
         });
     });
 }

@@ -50,6 +50,10 @@ def test_ridges(dtype: str, instruction_set: str) -> None:
         precision = np.float32 if dtype == "float32" else np.float64
         params["gamma"] = (None, 15, 0.5, precision(3.7))[trial // 4 % 4]
         compare("skimage.filters.frangi", filters.frangi, image, **params)
+        compare("skimage.filters.hessian", filters.hessian, image, **params)
+        del params["beta"], params["gamma"]
+        params["alpha"] = (None, 0.2, -0.4)[trial % 3]
+        compare("skimage.filters.meijering", filters.meijering, image, **params)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "int32"])
@@ -64,6 +68,7 @@ def test_ridges_in_volumes(dtype: str, instruction_set: str) -> None:
             "mode": MODES[trial % 5],
         }
         compare("skimage.filters.sato", filters.sato, image, **params)
+        compare("skimage.filters.meijering", filters.meijering, image, **params)
         params |= {"alpha": float(rng.choice([0.5, 0.3])), "gamma": (None, 15)[trial % 2]}
         compare("skimage.filters.frangi", filters.frangi, image, **params)
         if dtype.startswith("float"):

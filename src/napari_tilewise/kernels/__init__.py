@@ -45,7 +45,7 @@ _STANDS_FOR = {
         "skimage.exposure.equalize_hist",
         "skimage.filters.threshold_otsu",
     ),
-    "edge_magnitudes": (
+    "smoothing.edge_magnitudes": (
         "napari_tilewise.operations.feature.canny.thinned_magnitude",
         "skimage.filters.farid",
         "skimage.filters.farid_h",
@@ -84,7 +84,10 @@ _STANDS_FOR = {
         "skimage.segmentation.expand_labels",
     ),
     "smoothing.line_correlations": (
+        "scipy.ndimage.convolve1d",
         "scipy.ndimage.correlate1d",
+        "scipy.ndimage.laplace",
+        "scipy.ndimage.prewitt",
         "scipy.ndimage.sobel",
     ),
     "oriented_cells": ("skimage.feature.hog",),
@@ -97,7 +100,12 @@ _STANDS_FOR = {
     "smoothing.ridge_filters": (
         "napari_tilewise.operations.filters.ridges.hessian_eigenvalues",
         "scipy.ndimage.gaussian_filter",
+        "scipy.ndimage.gaussian_filter1d",
+        "scipy.ndimage.gaussian_gradient_magnitude",
+        "scipy.ndimage.gaussian_laplace",
         "skimage.filters.frangi",
+        "skimage.filters.hessian",
+        "skimage.filters.meijering",
         "skimage.filters.sato",
     ),
     "run_lists": (
@@ -117,6 +125,15 @@ _STANDS_FOR = {
         "skimage.filters.difference_of_gaussians",
         "skimage.filters.threshold_local",
         "skimage.filters.unsharp_mask",
+    ),
+    "smoothing.tap_sums": (
+        "scipy.ndimage.convolve",
+        "scipy.ndimage.correlate",
+        "skimage.filters.gabor",
+        "skimage.filters.laplace",
+        "skimage.filters.roberts",
+        "skimage.filters.roberts_neg_diag",
+        "skimage.filters.roberts_pos_diag",
     ),
     "thinning_tables": (
         "napari_tilewise.operations.morphology.skeleton.thinned",

@@ -8,15 +8,16 @@ from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import linalg
 
 from napari_tilewise.kernels.arrays import MODES, contiguous, type_code
 from napari_tilewise.kernels.footprint_windows import is_moderate
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import call, rounds_alike
+from napari_tilewise.kernels.smoothing.line_correlations import along_axes, casts_alike
 from napari_tilewise.kernels.smoothing.separable import (
     BorderMode,
     as_floats,
-    correlate_axes,
     float_dtype,
     gaussian_weights,
     is_number,
@@ -46,14 +47,17 @@ def _exact_for_gaussian_filter(
     mode: Any = "reflect",
     cval: float = 0.0,
     truncate: float = 4.0,
+    *,
+    radius: Any = None,
 ) -> bool:
-    if input.dtype not in _FLOATS or not 1 <= input.ndim <= 5 or not input.size:
+    if not 1 <= input.ndim <= 5 or not input.size or output is not None or radius is not None:
         return False
-    if output is not None or not isinstance(mode, str) or mode not in MODES or not rounds_alike():
+    if not isinstance(mode, str) or mode not in MODES or not rounds_alike():
         return False
     sigmas, orders = _sequence(sigma, input.ndim), _sequence(order, input.ndim)
     return (
         len(sigmas) == len(orders) == input.ndim
+        and (input.dtype in _FLOATS or (not any(orders) and casts_alike(input, 2.0, cval)))
         and all(0 <= s and truncate * s < _LONGEST for s in sigmas)
         and all(o in range(4) for o in orders)
         and abs(cval) < 1e30
@@ -78,12 +82,14 @@ def gaussian_filter(
     mode: str = "reflect",
     cval: float = 0.0,
     truncate: float = 4.0,
+    *,
+    radius: Any = None,
 ) -> np.ndarray:
     """Smooth or derive with a Gaussian, as `scipy.ndimage.gaussian_filter` does.
 
     Parameters
     ----------
-    input, sigma, order, output, mode, cval, truncate
+    input, sigma, order, output, mode, cval, truncate, radius
         As there.
     """
     sigmas, orders = _sequence(sigma, input.ndim), _sequence(order, input.ndim)
@@ -91,7 +97,116 @@ def gaussian_filter(
         _trimmed(gaussian_weights(s, o, truncate)) if s > 1e-15 else None
         for s, o in zip(sigmas, orders, strict=True)
     ]
-    return correlate_axes(input, weights, input.dtype, BorderMode(mode, cval))
+    if input.dtype not in _FLOATS and not any(w is not None for w in weights):
+        return input.copy()
+    return along_axes(input, weights, BorderMode(mode, cval))
+
+
+def _along_one(input: np.ndarray, value: Any, axis: int) -> list[Any]:
+    """Return a value for one axis, and 0 for the others."""
+    values: list[Any] = [0] * input.ndim
+    values[axis] = value
+    return values
+
+
+def _exact_for_one_axis(
+    input: np.ndarray,
+    sigma: float,
+    axis: int = -1,
+    order: int = 0,
+    output: Any = None,
+    mode: Any = "reflect",
+    cval: float = 0.0,
+    truncate: float = 4.0,
+    *,
+    radius: Any = None,
+) -> bool:
+    # SciPy smooths with any scale above 0 along one axis, and with none below 1e-15 along several.
+    return (
+        -input.ndim <= axis < input.ndim
+        and sigma > 1e-15
+        and _exact_for_gaussian_filter(
+            input,
+            _along_one(input, sigma, axis),
+            _along_one(input, order, axis),
+            output,
+            mode,
+            cval,
+            truncate,
+            radius=radius,
+        )
+    )
+
+
+def gaussian_filter1d(
+    input: np.ndarray,
+    sigma: float,
+    axis: int = -1,
+    order: int = 0,
+    output: Any = None,
+    mode: str = "reflect",
+    cval: float = 0.0,
+    truncate: float = 4.0,
+    *,
+    radius: Any = None,
+) -> np.ndarray:
+    """Smooth or derive along one axis, as `scipy.ndimage.gaussian_filter1d` does.
+
+    Parameters
+    ----------
+    input, sigma, axis, order, output, mode, cval, truncate, radius
+        As there.
+    """
+    sigmas, orders = _along_one(input, sigma, axis), _along_one(input, order, axis)
+    return gaussian_filter(input, sigmas, orders, None, mode, cval, truncate)
+
+
+def _exact_for_differences(
+    input: np.ndarray, sigma: Any, output: Any = None, mode: Any = "reflect", cval: float = 0.0
+) -> bool:
+    return input.dtype in _FLOATS and _exact_for_gaussian_filter(
+        input, sigma, 0, output, mode, cval
+    )
+
+
+def gaussian_laplace(
+    input: np.ndarray, sigma: Any, output: Any = None, mode: str = "reflect", cval: float = 0.0
+) -> np.ndarray:
+    """Add up the second derivatives of a Gaussian, as `scipy.ndimage.gaussian_laplace` does.
+
+    Parameters
+    ----------
+    input, sigma, output, mode, cval
+        As there.
+    """
+    first, *others = (
+        gaussian_filter(input, sigma, _along_one(input, 2, axis), None, mode, cval)
+        for axis in range(input.ndim)
+    )
+    for other in others:
+        first += other
+    return first
+
+
+def gaussian_gradient_magnitude(
+    input: np.ndarray, sigma: Any, output: Any = None, mode: str = "reflect", cval: float = 0.0
+) -> np.ndarray:
+    """Return the magnitude of a Gaussian's first derivatives, as SciPy's function of the name does.
+
+    Parameters
+    ----------
+    input, sigma, output, mode, cval
+        As there.
+    """
+    total, *others = (
+        gaussian_filter(input, sigma, _along_one(input, 1, axis), None, mode, cval)
+        for axis in range(input.ndim)
+    )
+    total *= total
+    for other in others:
+        other *= other
+        total += other
+    return np.asarray(np.sqrt(total, out=total))
 
 
 # -- Hessian matrices ------------------------------------------------------------------------------
@@ -334,8 +449,135 @@ def _raise_vesselness(
     np.maximum(best[piece], product, out=best[piece])
 
 
+def _exact_for_hybrid(
+    image: np.ndarray,
+    sigmas: Iterable[float] = range(1, 10, 2),
+    scale_range: Any = None,
+    scale_step: Any = None,
+    alpha: float = 0.5,
+    beta: float = 0.5,
+    gamma: Any = 15,
+    black_ridges: bool = True,
+    mode: str = "reflect",
+    cval: float = 0,
+) -> bool:
+    return _exact_for_frangi(
+        image, sigmas, scale_range, scale_step, alpha, beta, gamma, black_ridges, mode, cval
+    )
+
+
+def hybrid_hessian(
+    image: np.ndarray,
+    sigmas: Iterable[float] = range(1, 10, 2),
+    scale_range: Any = None,
+    scale_step: Any = None,
+    alpha: float = 0.5,
+    beta: float = 0.5,
+    gamma: Any = 15,
+    black_ridges: bool = True,
+    mode: str = "reflect",
+    cval: float = 0,
+) -> np.ndarray:
+    """Find vessels, and 1 where there are none, as `skimage.filters.hessian` does.
+
+    Parameters
+    ----------
+    image, sigmas, scale_range, scale_step, alpha, beta, gamma, black_ridges, mode, cval
+        As there.
+    """
+    result = frangi(
+        image,
+        sigmas,
+        alpha=alpha,
+        beta=beta,
+        gamma=gamma,
+        black_ridges=black_ridges,
+        mode=mode,
+        cval=cval,
+    )
+    vesselness = result.reshape(-1)
+
+    def fill(piece: slice) -> None:
+        part = vesselness[piece]
+        part[part <= 0] = 1
+
+    in_pieces(fill, result.size)
+    return result
+
+
+def _exact_for_meijering(
+    image: np.ndarray,
+    sigmas: Iterable[float] = range(1, 10, 2),
+    alpha: float | None = None,
+    black_ridges: bool = True,
+    mode: str = "reflect",
+    cval: float = 0,
+) -> bool:
+    return (alpha is None or _plain(alpha)) and _exact_for_sato(
+        image, sigmas, black_ridges, mode, cval
+    )
+
+
+def meijering(
+    image: np.ndarray,
+    sigmas: Iterable[float] = range(1, 10, 2),
+    alpha: float | None = None,
+    black_ridges: bool = True,
+    mode: str = "reflect",
+    cval: float = 0,
+) -> np.ndarray:
+    """Find neurites, as `skimage.filters.meijering` does.
+
+    Parameters
+    ----------
+    image, sigmas, alpha, black_ridges, mode, cval
+        As there.
+    """
+    image = _dark_ridges(image, black_ridges)
+    ndim = image.ndim
+    alpha = 1 / (ndim + 1) if alpha is None else alpha
+    matrix = linalg.circulant([1, *[alpha] * (ndim - 1)]).astype(image.dtype)
+    best = np.zeros(image.size, image.dtype)
+    for sigma in sigmas:
+        values = eigenvalues(hessian(image, sigma, mode, cval)).reshape(ndim, -1)
+        neurites = np.tensordot(matrix, values, 1)
+        largest = values[0]
+        in_pieces(partial(_choose_largest, neurites, largest), image.size)
+        most = largest.max()
+        in_pieces(partial(_raise_neuriteness, best, largest, most), image.size)
+    return best.reshape(image.shape)
+
+
+def _choose_largest(values: np.ndarray, largest: np.ndarray, piece: slice) -> None:
+    """Store the value of the largest magnitude of each pixel of a piece, 0 where it is below 0."""
+    part = values[:, piece]
+    chosen = np.take_along_axis(part, abs(part).argmax(0)[None], 0)[0]
+    np.maximum(chosen, 0, out=largest[piece])
+
+
+def _raise_neuriteness(
+    best: np.ndarray, values: np.ndarray, most: np.floating, piece: slice
+) -> None:
+    """Raise the best response of a piece to that of a scale, divided by the scale's largest."""
+    part = values[piece]
+    if most > 0:
+        part /= most
+    np.maximum(best[piece], part, out=best[piece])
+
+
 GAUSSIAN_FILTER = Kernel(
     "scipy.ndimage.gaussian_filter", _exact_for_gaussian_filter, gaussian_filter
 )
+GAUSSIAN_DIFFERENCES = (
+    Kernel("scipy.ndimage.gaussian_filter1d", _exact_for_one_axis, gaussian_filter1d),
+    Kernel("scipy.ndimage.gaussian_laplace", _exact_for_differences, gaussian_laplace),
+    Kernel(
+        "scipy.ndimage.gaussian_gradient_magnitude",
+        _exact_for_differences,
+        gaussian_gradient_magnitude,
+    ),
+)
 SATO = Kernel("skimage.filters.sato", _exact_for_sato, sato)
 FRANGI = Kernel("skimage.filters.frangi", _exact_for_frangi, frangi)
+HYBRID_HESSIAN = Kernel("skimage.filters.hessian", _exact_for_hybrid, hybrid_hessian)
+MEIJERING = Kernel("skimage.filters.meijering", _exact_for_meijering, meijering)

@@ -15,6 +15,8 @@ from napari_tilewise.operations.shared.common import BORDER, CVAL, as_float, che
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    WIDENED_IN_BANDS,
+    Adapter,
     AtOnce,
     Call,
     Cost,
@@ -168,7 +170,8 @@ OPERATIONS = (
         ),
         plan_of=_gabor,
         limits=Limits(check=_check_gabor, ndim=(2, 2)),
-        cost=Cost(memory=6.0),
+        adapter=Adapter(kernels=("skimage.filters.gabor",)),
+        cost=Cost(memory=6.0, at_once=WIDENED_IN_BANDS),
         note="The real and the imaginary response. An image of integers gives integers.",
     ),
     Operation(

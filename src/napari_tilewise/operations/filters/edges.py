@@ -13,7 +13,6 @@ from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.grid import clip, within
 from napari_tilewise.operations.shared.common import BORDER, CVAL, as_float
 from napari_tilewise.operations.spec import families
-from napari_tilewise.operations.spec.adapter import DIRECT
 from napari_tilewise.operations.spec.operation import (
     WIDENED_IN_BANDS,
     Adapter,
@@ -77,7 +76,7 @@ def _edge(name: str, radius: int = 1) -> Operation:
     )
 
 
-def _directed(name: str, radius: int = 1, *, adapter: Adapter = DIRECT) -> Operation:
+def _directed(name: str, radius: int = 1) -> Operation:
     """Declare a 2D edge filter with a mask, whose border mode is always reflection."""
     return Operation(
         name=f"filters.{name}",
@@ -87,17 +86,14 @@ def _directed(name: str, radius: int = 1, *, adapter: Adapter = DIRECT) -> Opera
         neighbourhood=Neighbourhood(halo=lambda call: radius),
         result=ResultSpec(dtype=as_float),
         limits=Limits(ndim=(2, 2)),
-        adapter=adapter,
+        adapter=Adapter(kernels=(f"skimage.filters.{name}",)),
         cost=Cost(memory=6.0, at_once=WIDENED_IN_BANDS),
     )
 
 
 def _along_axes(name: str, radius: int = 1) -> tuple[Operation, Operation]:
     """Declare the filters of the horizontal and of the vertical edges."""
-    horizontal, vertical = (
-        _directed(n, radius, adapter=Adapter(kernels=(f"skimage.filters.{n}",)))
-        for n in (f"{name}_h", f"{name}_v")
-    )
+    horizontal, vertical = (_directed(n, radius) for n in (f"{name}_h", f"{name}_v"))
     return horizontal, vertical
 
 
@@ -135,6 +131,10 @@ OPERATIONS = (
         plan_of=_laplace,
         neighbourhood=Neighbourhood(halo=lambda call: 1),
         result=ResultSpec(dtype=as_float),
-        cost=Cost(memory=4.0, at_once=AtOnce(function=2**16, when=lambda call: call["ksize"] == 3)),
+        adapter=Adapter(kernels=("skimage.filters.laplace",)),
+        cost=Cost(
+            memory=4.0,
+            at_once=AtOnce(function=2**16, kernel=2**26, when=lambda call: call["ksize"] == 3),
+        ),
     ),
 )

@@ -266,7 +266,7 @@ OPERATIONS = (
         Kind.STATISTIC,
         _meijering_plan,
         {"alpha": Number(usual=(-0.5, 0.5), optional=True, advanced=True)},
-        adapter=Adapter(kernels=(EIGENVALUES,)),
+        adapter=Adapter(kernels=("skimage.filters.meijering", EIGENVALUES)),
     ),
-    _frangi("hessian", (EIGENVALUES,)),
+    _frangi("hessian", ("skimage.filters.hessian", EIGENVALUES)),
 )

@@ -42,6 +42,8 @@ from napari_tilewise.operations.shared.common import (
 from napari_tilewise.operations.shared.finite_results import line_ends_are_finite
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    IN_MEMORY,
+    WIDENED_IN_BANDS,
     Accuracy,
     Adapter,
     AtOnce,
@@ -83,6 +85,8 @@ def _filter(
     check: Callable[[Call], None] = check_type,
     adapter: Adapter | None = None,
 ) -> Operation:
+    # Kernels of several axes take longer than handing out tiles; lines do not.
+    whole = 2**16 if check is _check_kernel else IN_MEMORY
     return Operation(
         name=f"ndimage.{name}",
         family=family,
@@ -92,7 +96,11 @@ def _filter(
         result=ResultSpec(dtype=result_type),
         limits=Limits(check=check),
         adapter=adapter or NO_AXES,
-        cost=Cost(memory=6.0, largest_region=kernel_length),
+        cost=Cost(
+            memory=6.0,
+            largest_region=kernel_length,
+            at_once=WIDENED_IN_BANDS._replace(function=whole),
+        ),
     )
 
 
@@ -116,7 +124,8 @@ def _line_halo(call: Call) -> HaloLike:
 # -- kernels ---------------------------------------------------------------------------------------
 
 
-def _check_weights(call: Call) -> None:
+def _check_kernel(call: Call) -> None:
+    check_type(call)
     check_window(call, call["weights"].shape, separable=False)
 
 
@@ -264,6 +273,7 @@ OPERATIONS = (
             "radius": RADIUS,
         },
         _gaussian_halo,
+        adapter=replace(NO_AXES, kernels=("scipy.ndimage.gaussian_filter",)),
     ),
     _filter(
         "gaussian_filter1d",
@@ -281,6 +291,7 @@ OPERATIONS = (
         },
         _line_halo,
         checked(check_type, check_axis),
+        Adapter(kernels=("scipy.ndimage.gaussian_filter1d",)),
     ),
     _uniform(
         "uniform_filter",
@@ -292,14 +303,20 @@ OPERATIONS = (
         {"size": LINE, "axis": AXIS, "output": OUTPUT, **BORDER, "origin": AXIS_ORIGIN},
         _uniform_line_halo,
     ),
-    _filter("laplace", families.EDGES, {"output": OUTPUT, **BORDER}, lambda call: 1),
+    _filter(
+        "laplace",
+        families.EDGES,
+        {"output": OUTPUT, **BORDER},
+        lambda call: 1,
+        adapter=replace(NO_AXES, kernels=("scipy.ndimage.laplace",)),
+    ),
     replace(
         _filter(
             "gaussian_laplace",
             families.EDGES,
             {"sigma": SIGMA, "output": OUTPUT, **BORDER},
             _gaussian_halo,
-            adapter=NO_KEYWORDS,
+            adapter=replace(NO_KEYWORDS, kernels=("scipy.ndimage.gaussian_laplace",)),
         ),
         title="Laplacian of Gaussian (SciPy)",
     ),
@@ -308,7 +325,7 @@ OPERATIONS = (
         families.EDGES,
         {"sigma": SIGMA, "output": OUTPUT, **BORDER},
         _gaussian_halo,
-        adapter=NO_KEYWORDS,
+        adapter=replace(NO_KEYWORDS, kernels=("scipy.ndimage.gaussian_gradient_magnitude",)),
     ),
     *(
         _filter(
@@ -317,7 +334,7 @@ OPERATIONS = (
             {"axis": AXIS, "output": OUTPUT, **BORDER},
             lambda call: 1,
             checked(check_type, check_axis),
-            Adapter(kernels=("scipy.ndimage.sobel",) if name == "sobel" else ()),
+            Adapter(kernels=(f"scipy.ndimage.{name}",)),
         )
         for name in ("sobel", "prewitt")
     ),
@@ -339,7 +356,8 @@ OPERATIONS = (
             families.SMOOTHING,
             {"weights": Array(usual=(-1, 1)), "output": OUTPUT, **BORDER, "origin": ORIGIN},
             _weights_halo,
-            checked(check_type, _check_weights),
+            _check_kernel,
+            replace(NO_AXES, kernels=(f"scipy.ndimage.{name}",)),
         )
         for name in ("correlate", "convolve")
     ),
@@ -356,6 +374,7 @@ OPERATIONS = (
             },
             _weights_line_halo,
             checked(check_type, check_axis, _check_line),
+            Adapter(kernels=(f"scipy.ndimage.{name}",)),
         )
         for name in ("correlate1d", "convolve1d")
     ),

@@ -101,8 +101,16 @@ def _exact(
     )
 
 
-def _clear_outside(edges: np.ndarray, mask: np.ndarray) -> None:
-    """Multiply edges by a mask without the pixels that touch what is outside of it."""
+def clear_outside(edges: np.ndarray, mask: np.ndarray) -> None:
+    """Multiply edges by a mask without the pixels that touch what is outside of it.
+
+    Parameters
+    ----------
+    edges
+        C-contiguous; changed.
+    mask
+        Of the same shape.
+    """
     pixels = contiguous(mask).view(np.uint8)
     inside = MINIMUM_FILTER.run(pixels, size=3, mode="constant", cval=0).view(bool)
 
@@ -149,7 +157,7 @@ def _magnitude(name: str) -> Callable[..., np.ndarray]:
 
         filter_bands(edges_of_band, image)
         if mask is not None:
-            _clear_outside(target, mask)
+            clear_outside(target, mask)
         return target
 
     return run
