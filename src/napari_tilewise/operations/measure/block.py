@@ -13,6 +13,7 @@ from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.deviation import ADDED_IN_ORDER
 from napari_tilewise.operations.spec.keyword_specs import Keywords
 from napari_tilewise.operations.spec.operation import (
+    IN_MEMORY,
     Accuracy,
     AtOnce,
     Block,
@@ -156,6 +157,6 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(sampling=lambda call, shape: in_blocks(_blocks(call))),
         plan_of=_block_reduce,
         limits=Limits(check=_check),
-        cost=Cost(memory=6.0, largest_region=_padded, at_once=AtOnce(function=2**16)),
+        cost=Cost(memory=6.0, largest_region=_padded, at_once=AtOnce(function=IN_MEMORY)),
     ),
 )

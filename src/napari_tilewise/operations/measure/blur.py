@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 from scipy import ndimage as ndi
 from skimage.color import rgb2gray
@@ -12,6 +14,7 @@ from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.shared.common import CHANNEL
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    IN_MEMORY,
     Accuracy,
     AtOnce,
     Block,
@@ -29,6 +32,8 @@ from napari_tilewise.operations.spec.operation import (
 )
 from napari_tilewise.operations.spec.parameters import FunctionSpec, Number
 
+FEW = 2**16
+"""Pixels of a plane whose tiles take longer than all of it."""
 LEAST = np.spacing(np.float64(1))
 """scikit-image's smallest gradient, which also converts single precision to double."""
 
@@ -67,6 +72,11 @@ def _line_of_window(call: Call) -> int:
     return int(call["h_size"]) // 9 + 1  # a pixel takes as much as 9 of the line
 
 
+def _is_small_or_deep(call: Call) -> bool:
+    """Return whether tiles take longer than the whole image."""
+    return len(call.spatial_shape) > 2 or prod(call.spatial_shape) <= FEW
+
+
 def _check(call: Call) -> None:
     if call.channel_axis is not None and call.shape[call.channel_axis] != 3:
         raise InvalidImage(
@@ -101,7 +111,9 @@ OPERATIONS = (
         plan_of=_blur_effect,
         limits=Limits(check=_check),
         cost=Cost(
-            memory=9.0, largest_region=_line_of_window, at_once=AtOnce(function=2**16, finite=True)
+            memory=9.0,
+            largest_region=_line_of_window,
+            at_once=AtOnce(function=IN_MEMORY, finite=True, when=_is_small_or_deep),
         ),
     ),
 )

@@ -20,6 +20,7 @@ from napari_tilewise.operations.shared.whole import whole
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.deviation import ADDED_IN_ORDER
 from napari_tilewise.operations.spec.operation import (
+    IN_MEMORY,
     PER_PIXEL,
     Accuracy,
     AtOnce,
@@ -263,7 +264,7 @@ def _dtype(call: Call) -> DTypeLike:
     return common if common.kind == "f" else np.float64
 
 
-AT_ONCE = AtOnce(function=2**16, when=lambda call: call["mask"] is None)
+AT_ONCE = AtOnce(function=IN_MEMORY, when=lambda call: call["mask"] is None)
 """scikit-image itself has another answer to a mask without pixels."""
 
 # dtype_varies: the result is an integer 0 if the divisor is 0.

@@ -30,6 +30,7 @@ from napari_tilewise.operations.shared.stored_contours import StoredContours
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.measuring.calibration import IN_PIXELS
 from napari_tilewise.operations.spec.operation import (
+    IN_MEMORY,
     AsStep,
     AtOnce,
     Block,
@@ -190,7 +191,7 @@ OPERATIONS = (
         family=families.REGIONS,
         cost=Cost(
             holds_gil=True,
-            at_once=AtOnce(function=2**16),
+            at_once=AtOnce(function=IN_MEMORY),
             memory=30.0,  # a square of noise has up to two segments
             numbers=OnDisk(2 * (40 + ASSEMBLY)),
         ),

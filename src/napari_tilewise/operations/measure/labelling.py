@@ -19,6 +19,7 @@ from napari_tilewise.operations.shared.components import (
 )
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    IN_MEMORY,
     PER_PIXEL,
     Adapter,
     AtOnce,
@@ -166,7 +167,7 @@ SHANNON_ENTROPY = Operation(
     specs={"base": Number(minimum=0, exclusive=True, optional=True, usual=(0.5, 10))},
     result=ResultSpec(output=Output.SCALAR, dtype=lambda call: np.float64, shape=lambda call: ()),
     plan_of=_shannon_entropy,
-    cost=Cost(numbers=PER_PIXEL, memory=8.0, at_once=AtOnce(function=2**16)),
+    cost=Cost(numbers=PER_PIXEL, memory=8.0, at_once=AtOnce(function=IN_MEMORY)),
     note="Memory grows with the number of distinct values, 16 bytes each: little for integers, as "
     "much as the image for floats that are all distinct. More than 2**27 are rejected.",
 )
@@ -185,7 +186,7 @@ OPERATIONS = (
         limits=Limits(ndim=(1, 3)),
         plan_of=_label,
         adapter=Adapter(kernels=(LABELLING,)),
-        cost=Cost(memory=6.0, at_once=AtOnce(function=2**16, kernel=2**24)),
+        cost=Cost(memory=6.0, at_once=AtOnce(function=IN_MEMORY, kernel=2**24)),
     ),
     SHANNON_ENTROPY,
 )

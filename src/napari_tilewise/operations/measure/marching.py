@@ -23,6 +23,7 @@ from napari_tilewise.operations.shared.collected import Collected
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    IN_MEMORY,
     AtOnce,
     Block,
     Call,
@@ -391,7 +392,7 @@ OPERATIONS = (
         cost=Cost(
             memory=80.0,  # every voxel of noise has three vertices
             numbers=660,
-            at_once=AtOnce(function=2**18, finite=True),
+            at_once=AtOnce(function=IN_MEMORY, finite=True),
         ),
         note="Memory grows with the mesh: about 220 bytes per vertex.",
     ),

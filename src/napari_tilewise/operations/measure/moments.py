@@ -26,6 +26,7 @@ from napari_tilewise.operations.spec.measuring.quantities import (
     along_axes,
 )
 from napari_tilewise.operations.spec.operation import (
+    IN_MEMORY,
     Accuracy,
     Adapter,
     AsStep,
@@ -198,7 +199,7 @@ CENTER = Number(per_axis=True, optional=True, usual=(0, 40))
 
 SHARED: dict[str, Any] = {"kind": Kind.STATISTIC}
 LIMITS = Limits(ndim=(1, 4), check=_check)
-COST = Cost(memory=4.0, at_once=AtOnce(function=2**16))
+COST = Cost(memory=4.0, at_once=AtOnce(function=IN_MEMORY))
 OF_ANY_ORDER = replace(COST, largest_region=_largest)
 
 RELATIVE = """\

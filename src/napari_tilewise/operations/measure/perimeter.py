@@ -19,6 +19,7 @@ from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.measuring.calibration import PixelLengths
 from napari_tilewise.operations.spec.measuring.quantities import LENGTH
 from napari_tilewise.operations.spec.operation import (
+    IN_MEMORY,
     AsStep,
     AtOnce,
     Block,
@@ -184,7 +185,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=lambda call: 2),
         limits=Limits(ndim=(2, 2)),
         plan_of=_perimeter,
-        cost=Cost(memory=5.0, at_once=AtOnce(function=2**16)),
+        cost=Cost(memory=5.0, at_once=AtOnce(function=IN_MEMORY)),
         kind=Kind.STATISTIC,
         step=AsStep(calibration=LENGTHS),
     ),

@@ -18,6 +18,7 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.measuring.calibration import PixelLengths
 from napari_tilewise.operations.spec.operation import (
+    IN_MEMORY,
     AsStep,
     AtOnce,
     Block,
@@ -171,7 +172,7 @@ OPERATIONS = (
         cost=Cost(
             memory=6.0,
             largest_region=_points,
-            at_once=AtOnce(function=2**16, when=lambda call: call["order"] in (None, 0, 1)),
+            at_once=AtOnce(function=IN_MEMORY, when=lambda call: call["order"] in (None, 0, 1)),
         ),
         step=AsStep(calibration=PixelLengths(step=_step)),
         note="The last of three axes is the channel axis.",

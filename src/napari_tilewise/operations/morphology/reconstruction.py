@@ -20,6 +20,7 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.deviation import Deviation
 from napari_tilewise.operations.spec.operation import (
+    IN_MEMORY,
     Accuracy,
     AtOnce,
     Block,
@@ -239,7 +240,7 @@ def _h_operation(name: str, title: str, sign: int) -> Operation:
         plan_of=_extrema(sign),
         accuracy=UNORDERED,
         limits=Limits(check=_check_h, dtypes="uif"),
-        cost=Cost(memory=20.0, at_once=AtOnce(function=2**16, finite=True)),
+        cost=Cost(memory=20.0, at_once=AtOnce(function=IN_MEMORY, finite=True)),
     )
 
 
@@ -260,7 +261,7 @@ OPERATIONS = (
         plan_of=_reconstruction,
         accuracy=UNORDERED,
         limits=Limits(check=_check),
-        cost=Cost(memory=20.0, at_once=AtOnce(function=2**16, finite=True)),
+        cost=Cost(memory=20.0, at_once=AtOnce(function=IN_MEMORY, finite=True)),
     ),
     _h_operation("h_maxima", "H-maxima", 1),
     _h_operation("h_minima", "H-minima", -1),

@@ -15,6 +15,7 @@ from skimage.util import map_array
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    IN_MEMORY,
     PER_PIXEL,
     AtOnce,
     Block,
@@ -132,7 +133,7 @@ OPERATIONS = (
         ),
         limits=Limits(dtypes="ui"),
         plan_of=_relabel_sequential,
-        cost=Cost(numbers=PER_PIXEL, memory=5.0, at_once=AtOnce(function=2**16, counted=True)),
+        cost=Cost(numbers=PER_PIXEL, memory=5.0, at_once=AtOnce(function=IN_MEMORY, counted=True)),
         note="The dtype is wider than the image's if the new labels would not fit.",
     ),
     Operation(
@@ -148,7 +149,7 @@ OPERATIONS = (
         ),
         limits=Limits(dtypes="ui", check=_check_join),
         plan_of=_join_segmentations,
-        cost=Cost(numbers=PER_PIXEL, memory=10.0, at_once=AtOnce(function=2**16, counted=True)),
+        cost=Cost(numbers=PER_PIXEL, memory=10.0, at_once=AtOnce(function=IN_MEMORY, counted=True)),
         note="The dtype is wider than the labels' if the joined labels would not fit.",
     ),
 )
