@@ -417,6 +417,91 @@ def test_isotropic_morphology(name: str, instruction_set: str) -> None:
     assert not kernel.accepts(mask, 2, out=np.empty_like(mask))
 
 
+def test_distances_to_background(instruction_set: str) -> None:
+    rng = np.random.default_rng(18)
+    path = "scipy.ndimage.distance_transform_edt"
+    with several_threads(2):
+        for trial in range(90):
+            shape = shape_of(rng, 2, 150) if trial % 2 else shape_of(rng, 3, 17)
+            mask = rng.random(shape) < rng.choice([0, 0.3, 0.9, 0.99, 0.999])
+            mask[tuple(int(rng.integers(n)) for n in shape)] = False
+            image = mask.astype(("bool", "uint8", "int64", "float32")[trial % 4])
+            has_indices = bool(trial % 3)
+            compare(
+                path,
+                ndi.distance_transform_edt,
+                strided(rng, image),
+                sampling=(None, 1, (1.0,) * len(shape))[trial % 5 % 3],
+                return_indices=has_indices,
+                return_distances=bool(trial % 5) or not has_indices,
+            )
+    kernel = KERNELS[path]
+    assert not kernel.accepts(np.ones((3, 3)))
+    assert not kernel.accepts(mask, sampling=2)
+    assert not kernel.accepts(mask[0, 0])
+
+
+@pytest.mark.parametrize("dtype", [*GREY, "int8", "int16", "int32", "uint32", "int64"])
+def test_reconstruction(dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([19, len(dtype)])
+    path = "skimage.morphology.reconstruction"
+    for trial in range(40):
+        ndim = 1 + trial % 3
+        shape = shape_of(rng, ndim, 70 if ndim < 3 else 9)
+        other = image_of(rng, shape, dtype)
+        mask = image_of(rng, shape, dtype) if trial % 4 else other.max() - other
+        footprint = (
+            None,
+            ndi.generate_binary_structure(ndim, ndim),
+            np.ones((5, *(3,) * (ndim - 1)), bool),
+            ndi.generate_binary_structure(ndim, 1),
+        )[int(rng.integers(4))]
+        for method, ufunc in (("dilation", np.minimum), ("erosion", np.maximum)):
+            seed = ufunc(mask, other)
+            compare(path, morphology.reconstruction, seed, mask, method, footprint)
+    kernel = KERNELS[path]
+    with pytest.raises(ValueError, match="seed"):
+        kernel.run(np.ones((3, 3)), np.zeros((3, 3)))
+    corner = np.array([[1, 1, 0], [1, 1, 0], [0, 0, 0]])
+    plane = np.ones((3, 3))
+    assert not kernel.accepts(plane, plane, footprint=corner)
+    assert not kernel.accepts(plane, plane, footprint=np.ones((2, 3)))
+    assert not kernel.accepts(plane, plane, offset=[1, 1])
+    assert not kernel.accepts(plane * np.nan, plane)
+    assert not kernel.accepts(plane, plane.astype(np.float16))
+
+
+def test_values_that_take_a_long_way_are_reconstructed(instruction_set: str) -> None:
+    # So many pixels are raised again and again that the highest are then taken first.
+    rng = np.random.default_rng(20)
+    path = "skimage.morphology.reconstruction"
+    for shape in ((90, 110), (16, 17, 18)):
+        mask = rng.random(shape)
+        seed = np.full(shape, mask.max())
+        seed[(0,) * len(shape)] = mask[(0,) * len(shape)]
+        compare(path, morphology.reconstruction, seed, mask, "erosion")
+        compare(path, morphology.reconstruction, -seed, -mask)
+
+
+@pytest.mark.parametrize("dtype", [*GREY, "int8", "int16", "int32", "uint32"])
+@pytest.mark.parametrize("name", ["h_maxima", "h_minima"])
+def test_heights(name: str, dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([21, len(dtype)])
+    path, function = f"skimage.morphology.{name}", getattr(morphology, name)
+    for trial in range(40):
+        ndim = 1 + trial % 3
+        image = image_of(rng, shape_of(rng, ndim, 70 if ndim < 3 else 9), dtype)
+        share = float(rng.choice([0.01, 0.2, 0.6]))
+        h = share if image.dtype.kind == "f" else max(1, int(share * np.iinfo(dtype).max))
+        h = (h, float(h), image.dtype.type(h))[trial % 3]
+        footprint = ndi.generate_binary_structure(ndim, ndim) if trial % 2 else None
+        compare(path, function, image, h, footprint)
+    kernel = KERNELS[path]
+    assert not kernel.accepts(image, 0)
+    assert not kernel.accepts(np.arange(9).reshape(3, 3), 1.5)
+    assert not kernel.accepts(np.array([[np.inf, 1.0]]), 1)
+
+
 def test_blended_maps(instruction_set: str) -> None:
     # What `skimage.exposure._adapthist._clahe` does to inner pixels, written out.
     rng = np.random.default_rng(8)

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 _STANDS_FOR = {
     "background_balls": ("skimage.restoration.rolling_ball",),
+    "background_distances": ("scipy.ndimage.distance_transform_edt",),
     "bilateral_weights": ("skimage.restoration.denoise_bilateral",),
     "counted_levels": (
         "skimage.exposure.equalize_hist",
@@ -75,6 +76,11 @@ _STANDS_FOR = {
         "skimage.morphology.erosion",
         "skimage.morphology.opening",
         "skimage.morphology.white_tophat",
+    ),
+    "grey_reconstruction": (
+        "skimage.morphology.h_maxima",
+        "skimage.morphology.h_minima",
+        "skimage.morphology.reconstruction",
     ),
     "grown_labels": (
         "skimage.morphology.isotropic_closing",

@@ -17,7 +17,7 @@ from napari_tilewise.engine.at_once.prepared_calls import FEW_BYTES, is_plain, i
 from napari_tilewise.engine.at_once.row_bands import goes_by_rows, rows_of_band
 from napari_tilewise.operations.shared.whole import whole
 from napari_tilewise.operations.spec.libraries import function_path
-from napari_tilewise.operations.spec.operation import tiled
+from napari_tilewise.operations.spec.operation import IN_MEMORY, tiled
 from napari_tilewise.operations.spec.parameters import Number, is_image
 from napari_tilewise.operations.spec.substitution import kernel_for
 from napari_tilewise.types import native_dtype, with_dtype
@@ -32,6 +32,8 @@ SMALL = 2**16
 """Pixels up to which memory is not looked up, and the function may be scikit-image's own."""
 MOST_RESULT = 2**22
 """Pixels of a result, or of a further image of its own size, which may be larger."""
+MOST_PER_PIXEL = 4
+"""The same for each of the image's, of which more may be in memory as well."""
 MOST_CHANNELS = 4
 """Channels of an image that is small if its pixels are few."""
 LITTLE = 2**26
@@ -134,7 +136,9 @@ def may_pay(operation: Operation, pixels: int) -> bool:
 def _takes_small(operation: Operation, pixels: int) -> bool:
     """Return whether the function itself may get an image whole: no plan checks it before."""
     most = operation.cost.at_once.function
-    return pixels <= (max(most, SMALL) if operation.plan_of in (tiled, whole) else most)
+    if operation.plan_of is whole:
+        most = max(most, IN_MEMORY)  # the only tile is the image
+    return pixels <= (max(most, SMALL) if operation.plan_of is tiled else most)
 
 
 def _has_kernel(operation: Operation, pixels: int) -> bool:
@@ -257,7 +261,8 @@ def _bind(
     call = operation.call(shape, dtype, params)
     several = operation.parts(call)
     parts = (operation.whole_part(call),) if several is None else several
-    is_brief = all(prod(part.shape or ()) <= MOST_RESULT for part in parts)
+    most = max(MOST_RESULT, MOST_PER_PIXEL * prod(shape))
+    is_brief = all(prod(part.shape or ()) <= most for part in parts)
     at_once, has_kernel = operation.cost.at_once, _has_kernel(operation, prod(shape))
     return BoundCall(
         call,

@@ -31,6 +31,7 @@ from napari_tilewise.operations.measure.region_table import table_plan
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    IN_MEMORY,
     AsStep,
     AtOnce,
     Call,
@@ -104,7 +105,7 @@ SHARED: dict[str, Any] = {
     "cost": Cost(memory=4.0),
 }
 
-AT_ONCE = AtOnce(function=2**16, counted=True)
+AT_ONCE = AtOnce(function=IN_MEMORY, counted=True)
 
 
 def _reads_objects(call: Call) -> bool:
@@ -114,7 +115,8 @@ def _reads_objects(call: Call) -> bool:
     if sums_intensity(call):
         summed |= {"intensity_mean", "intensity_min", "intensity_max"}
     names = {aliases.get(name, name) for name in call["properties"]}
-    return not (names <= summed or call["extra_properties"])
+    is_in_units = call["spacing"] is not None and bool(np.any(np.not_equal(call["spacing"], 1)))
+    return is_in_units or bool(call["extra_properties"]) or not names <= summed
 
 
 TABLE_AT_ONCE = AT_ONCE._replace(function=2**22, passes=2**20, when=_reads_objects)

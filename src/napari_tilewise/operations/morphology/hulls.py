@@ -21,7 +21,9 @@ from napari_tilewise.operations.shared.components import Components, Pieces, gat
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    IN_MEMORY,
     PER_PIXEL,
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -289,7 +291,12 @@ OPERATIONS = (
         result=ResultSpec(output=Output.MASK, dtype=lambda call: np.bool_),
         limits=Limits(ndim=(2, 8)),
         plan_of=_image,
-        cost=Cost(numbers=PER_PIXEL, memory=10.0),
+        cost=Cost(
+            numbers=PER_PIXEL,
+            memory=10.0,
+            # Of volumes the function tests every pixel against every plane of the hull.
+            at_once=AtOnce(function=IN_MEMORY, when=lambda call: call.ndim == 2),
+        ),
         note="With more than two axes a pixel counts as inside up to tolerance: the result is the "
         "same for any tolerance above the rounding of coordinates (1e-12 of the image's length).",
     ),

@@ -24,6 +24,8 @@ from napari_tilewise.operations.morphology.tree_arguments import (
 from napari_tilewise.operations.shared.whole import WHOLE, whole_halo
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    IN_MEMORY,
+    AtOnce,
     Call,
     Constraint,
     Cost,
@@ -116,7 +118,7 @@ def _filter(
         plan_of=_filter_plan,
         limits=Limits(check=check),
         constraints=(tree,),
-        cost=Cost(memory=memory),
+        cost=Cost(memory=memory, at_once=AtOnce(function=IN_MEMORY)),
         note=f"A large {threshold} needs a large halo. {NOTE}",
     )
 

@@ -22,6 +22,7 @@ from napari_tilewise.operations.spec.deviation import Deviation
 from napari_tilewise.operations.spec.operation import (
     IN_MEMORY,
     Accuracy,
+    Adapter,
     AtOnce,
     Block,
     Call,
@@ -44,6 +45,7 @@ from napari_tilewise.operations.spec.parameters import (
     Footprint,
     Number,
 )
+from napari_tilewise.operations.spec.substitution import run_fastest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -54,6 +56,8 @@ if TYPE_CHECKING:
 
 FOOTPRINT = Footprint(optional=True, sequences=False, advanced=True)
 STATE = "reconstructed"
+RECONSTRUCTION = "skimage.morphology.reconstruction"
+COST = Cost(memory=20.0, at_once=AtOnce(function=IN_MEMORY, kernel=IN_MEMORY, finite=True))
 
 
 def _reach(call: Call) -> HaloLike:
@@ -109,7 +113,9 @@ def _sweep_reconstruction(
         if np.array_equal(state, limit):
             return state
         return np.asarray(
-            reconstruction(
+            run_fastest(
+                RECONSTRUCTION,
+                reconstruction,
                 state,
                 limit,
                 method=method,
@@ -240,7 +246,8 @@ def _h_operation(name: str, title: str, sign: int) -> Operation:
         plan_of=_extrema(sign),
         accuracy=UNORDERED,
         limits=Limits(check=_check_h, dtypes="uif"),
-        cost=Cost(memory=20.0, at_once=AtOnce(function=IN_MEMORY, finite=True)),
+        adapter=Adapter(kernels=(f"skimage.morphology.{name}", RECONSTRUCTION)),
+        cost=COST,
     )
 
 
@@ -261,7 +268,8 @@ OPERATIONS = (
         plan_of=_reconstruction,
         accuracy=UNORDERED,
         limits=Limits(check=_check),
-        cost=Cost(memory=20.0, at_once=AtOnce(function=IN_MEMORY, finite=True)),
+        adapter=Adapter(kernels=(RECONSTRUCTION,)),
+        cost=COST,
     ),
     _h_operation("h_maxima", "H-maxima", 1),
     _h_operation("h_minima", "H-minima", -1),

@@ -8,7 +8,7 @@ is large (wide areas without background), tiles read rows instead; see `far_dist
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -324,8 +324,11 @@ OPERATIONS = (
         step=AsStep(calibration=PixelLengths(columns=_distance_columns, spacing="sampling")),
         plan_of=_euclidean,
         limits=Limits(check=_check),
-        adapter=NO_ARRAYS,
-        cost=Cost(memory=10.0, at_once=AtOnce(function=IN_MEMORY, when=_is_more_than_distances)),
+        adapter=replace(NO_ARRAYS, kernels=("scipy.ndimage.distance_transform_edt",)),
+        cost=Cost(
+            memory=10.0,
+            at_once=AtOnce(function=IN_MEMORY, kernel=IN_MEMORY, when=_is_more_than_distances),
+        ),
         note="Exact for any image. The halo is that of distances up to which tiles are grown; "
         "where background lies farther, tiles read whole rows of tiles instead.",
     ),

@@ -34,6 +34,7 @@ from napari_tilewise.operations.shared.components import Components, gather_comp
 from napari_tilewise.operations.shared.whole import gather_whole, handed_out, whole
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    IN_MEMORY,
     Accuracy,
     Adapter,
     AtOnce,
@@ -351,7 +352,17 @@ OPERATIONS = (
         plan_of=_watershed,
         adapter=Adapter(kernels=("skimage.segmentation.watershed",)),
         accuracy=Accuracy(deviations=(MEMORY_ORDER,)),
-        cost=Cost(memory=24.0, whole=8.5, in_order=bytes_in_order, at_once=AtOnce(kernel=2**24)),
+        cost=Cost(
+            memory=24.0,
+            whole=8.5,
+            in_order=bytes_in_order,
+            at_once=AtOnce(
+                function=IN_MEMORY,
+                kernel=IN_MEMORY,
+                finite=True,
+                when=lambda call: bool(call["watershed_line"]),
+            ),
+        ),
         note="With mask=, each connected component of the mask is flooded in its own box. Without "
         "a mask, for a component longer than the halo, or if ties between seeds with different "
         "labels depend on the order in the whole image, the image is flooded in scikit-image's "

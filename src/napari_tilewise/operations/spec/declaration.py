@@ -184,7 +184,7 @@ class AtOnce(NamedTuple):
 
     function: int = 0
     """Through the function itself: its plan checks nothing that the declaration does not. Where the
-    plan is `tiled`, or on the whole image, 2**16 in any case."""
+    plan is `tiled`, 2**16 in any case; where it is on the whole image, `IN_MEMORY`."""
     kernel: int = 2**18
     """Through a kernel that stands for the function."""
     finite: bool = False
