@@ -34,8 +34,8 @@ def _window(footprint: Any, ndim: int) -> np.ndarray:
 
 def _is_mirrored(footprint: Any, ndim: int) -> bool:
     """Return whether a footprint has a centre, and the same neighbours on opposite sides of it."""
-    if isinstance(footprint, tuple | list):
-        return False
+    if footprint is None or isinstance(footprint, tuple | list):
+        return footprint is None
     window = _window(footprint, ndim)
     return (
         window.ndim == ndim
