@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 _STANDS_FOR = {
     "background_balls": ("skimage.restoration.rolling_ball",),
-    "background_distances": ("scipy.ndimage.distance_transform_edt",),
+    "distances.background_distances": ("scipy.ndimage.distance_transform_edt",),
     "bilateral_weights": ("skimage.restoration.denoise_bilateral",),
     "counted_levels": (
         "skimage.exposure.equalize_hist",
@@ -82,7 +82,7 @@ _STANDS_FOR = {
         "skimage.morphology.h_minima",
         "skimage.morphology.reconstruction",
     ),
-    "grown_labels": (
+    "distances.grown_labels": (
         "skimage.morphology.isotropic_closing",
         "skimage.morphology.isotropic_dilation",
         "skimage.morphology.isotropic_erosion",

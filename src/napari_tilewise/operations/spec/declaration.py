@@ -211,8 +211,9 @@ class AtOnce(NamedTuple):
 
 
 IN_MEMORY = 2**24
-"""Pixels up to which a function gets an image whole that takes less time for all of it than for its
-tiles: a function that stands still between two passes, or tiles that are joined, cost more."""
+"""Pixels up to which a function gets an image whole that takes less time for all of it than tiles
+take together: joining objects across tiles, and waiting between passes, cost more than two
+processors save."""
 KERNELS_AT_ONCE = AtOnce()
 LIGHT = AtOnce(function=2**22)
 """Of functions that take little more time than their result takes to be written."""

@@ -1,0 +1,1 @@
+"""Distances to the nearest of many pixels, in whole numbers: how far, and what grows so far."""
