@@ -335,8 +335,11 @@ def _exact_for_filter(
     output: Any = None,
     mode: Any = "reflect",
     cval: float = 0.0,
+    origin: Any = 0,
+    *,
+    axes: Any = None,
 ) -> bool:
-    if input.dtype not in GREY or output is not None:
+    if input.dtype not in GREY or output is not None or axes is not None or np.any(origin):
         return False
     pixels = _filter_footprint(input, size, footprint)
     return (
@@ -357,6 +360,9 @@ def _extreme_of(largest: bool) -> Callable[..., np.ndarray]:
         output: Any = None,
         mode: str = "reflect",
         cval: float = 0.0,
+        origin: Any = 0,
+        *,
+        axes: Any = None,
     ) -> np.ndarray:
         """Return the extreme of every window."""
         window = FootprintWindow.of(_filter_footprint(input, size, footprint))

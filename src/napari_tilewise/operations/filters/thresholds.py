@@ -31,6 +31,7 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.deviation import ADDED_IN_ORDER
 from napari_tilewise.operations.spec.operation import (
+    IN_MEMORY,
     PER_PIXEL,
     Accuracy,
     Adapter,
@@ -379,7 +380,7 @@ OPERATIONS = (
         accuracy=Accuracy(deviations=(ADDED_IN_ORDER,)),
         result=ResultSpec(output=Output.SCALAR, dtype=_mean_dtype, shape=_scalar),
         plan_of=_mean_plan,
-        cost=Cost(largest_region=largest_cut, memory=3.0, at_once=AtOnce(function=2**16)),
+        cost=Cost(largest_region=largest_cut, memory=3.0, at_once=AtOnce(function=IN_MEMORY)),
         step=MASK_ABOVE,
         note="Results for float16 images, and for integers whose sum exceeds 2**53, may differ in "
         "the last place.",

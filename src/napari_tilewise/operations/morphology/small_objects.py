@@ -18,6 +18,7 @@ from napari_tilewise.operations.shared.components import (
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.deprecated_parameters import renamed
 from napari_tilewise.operations.spec.operation import (
+    IN_MEMORY,
     Adapter,
     AtOnce,
     Block,
@@ -130,7 +131,7 @@ OPERATIONS = (
         result=ResultSpec(output=Output.LABELS),
         limits=Limits(dtypes="bui"),
         plan_of=_remove_small_objects,
-        cost=Cost(memory=3.0, at_once=AtOnce(function=2**22, kernel=2**24, counted=True)),
+        cost=Cost(memory=3.0, at_once=AtOnce(function=IN_MEMORY, kernel=2**24, counted=True)),
         adapter=Adapter(
             modernize=renamed("min_size", "max_size"),
             kernels=(LABELLING, "skimage.morphology.remove_small_objects"),

@@ -33,6 +33,7 @@ from napari_tilewise.operations.ndimage.nd_parameters import (
 )
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    IN_MEMORY,
     Adapter,
     AtOnce,
     Block,
@@ -66,6 +67,9 @@ def _lengths(call: Call) -> tuple[int, ...]:
     return tuple(map(int, call.per_axis(call["size"])))
 
 
+EXTREMES = ("maximum_filter", "minimum_filter")
+
+
 def _pixels(call: Call) -> int:
     """Return the number of the window's set pixels."""
     footprint = call["footprint"]
@@ -91,7 +95,7 @@ def _check_window(call: Call) -> None:
         raise InvalidParameter(
             f"{call.operation.name}: the footprint is empty: expected at least one set pixel."
         )
-    extremes = call.operation.name.endswith(("maximum_filter", "minimum_filter"))
+    extremes = call.operation.name.endswith(EXTREMES)
     check_window(call, _lengths(call), separable=extremes and _is_box(call))
 
 
@@ -136,11 +140,12 @@ def _filter(name: str, first: dict[str, Spec] | None = None, **cost: Any) -> Ope
         constraints=(Constraint(names=("size",), satisfy=default_size),),
         limits=Limits(check=checked(_check_pixels, _check_window, _check_rank)),
         adapter=Adapter(
-            modernize=untiled(axes=AXES, extra_arguments=ARGUMENTS, extra_keywords=ARGUMENTS)
+            kernels=(f"scipy.ndimage.{name}",) if name in EXTREMES else (),
+            modernize=untiled(axes=AXES, extra_arguments=ARGUMENTS, extra_keywords=ARGUMENTS),
         ),
         cost=Cost(
             memory=4.0,
-            at_once=AtOnce(function=2**16, finite=True, when=is_one_window),
+            at_once=AtOnce(function=2**16, kernel=IN_MEMORY, finite=True, when=is_one_window),
             **cost,
         ),
         note="NaN is refused where the window is a full box, whose running minima and maxima carry "

@@ -381,7 +381,9 @@ OPERATIONS = (
         result=ResultSpec(dtype=as_float),
         plan_of=_denoise,
         limits=Limits(check=_check),
-        cost=Cost(largest_region=_largest, memory=10.0, at_once=SMALL_WHOLE),
+        cost=Cost(
+            largest_region=_largest, memory=10.0, at_once=SMALL_WHOLE._replace(function=2**22)
+        ),
         note="Needs PyWavelets. With the default number of levels a tile needs a large part of the "
         "image; about wavelet_levels=3 needs little. The whole image is read at once if it is "
         "small for its number of levels, and with convert2ycbcr.",
@@ -399,7 +401,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=lambda call: 5),
         plan_of=_estimate,
         limits=Limits(check=lambda call: _pywt(call) and None),
-        cost=Cost(memory=6.0, at_once=SMALL_WHOLE),
+        cost=Cost(memory=6.0, at_once=SMALL_WHOLE._replace(function=2**22)),
         note="Needs PyWavelets.",
     ),
 )

@@ -16,6 +16,7 @@ from napari_tilewise.operations.shared.common import as_float
 from napari_tilewise.operations.shared.components import Components, Pieces, gather_components
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    IN_MEMORY,
     Accuracy,
     Adapter,
     AtOnce,
@@ -270,7 +271,7 @@ OPERATIONS = (
         ),
         limits=Limits(ndim=(1, 3), check=_check_buffer),
         plan_of=_clear_border,
-        cost=Cost(memory=6.0, at_once=AtOnce(function=2**22, counted=True)),
+        cost=Cost(memory=6.0, at_once=AtOnce(function=IN_MEMORY, counted=True)),
     ),
     Operation(
         name="segmentation.find_boundaries",
