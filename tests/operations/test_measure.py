@@ -260,3 +260,18 @@ def test_ids_that_scikit_image_cannot_index_with_are_refused(name: str) -> None:
     labels[labels == 2**63] = 2**63 - 1
     table = tw.apply("measure.regionprops_table", labels, properties=("label",), tiles=6)
     assert table["label"].tolist() == [7, 2**63 - 1]
+
+
+@pytest.mark.parametrize("spacing", [None, (2.0, 2.0), (0.3, 1.7)])
+@pytest.mark.parametrize("tiles", ["auto", 7])
+def test_sizes_of_objects_follow_from_sums(spacing: Any, tiles: Any) -> None:
+    rng = np.random.default_rng(4)
+    properties = ("label", "extent", "equivalent_diameter_area", "area_bbox", "area", "num_pixels")
+    for most in (2, 9, 60):
+        labels = rng.integers(0, most, (30, 41))
+        params = {"properties": properties, "spacing": spacing}
+        expected = measure.regionprops_table(labels, **params)
+        table = tw.apply("measure.regionprops_table", labels, tiles=tiles, **params)
+        assert list(table) == list(expected)
+        for name, column in expected.items():
+            np.testing.assert_array_equal(table[name], column, strict=True)

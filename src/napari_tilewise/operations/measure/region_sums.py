@@ -30,6 +30,8 @@ JOINING = 160
 """Bytes that joining takes for each part of an object, and the table after it; measured."""
 EXACT = 2**53
 """Below which float64 represents every integer."""
+IN_UNITS = ("area", "area_bbox", "equivalent_diameter_area", "extent")
+"""The properties of pixels of a size other than 1 that follow from their number."""
 LARGEST_ID = 2**63 - 1
 """scikit-image indexes with label ids."""
 
@@ -80,9 +82,10 @@ class RegionSums:
         spacing
             Pixel size along each axis where it is not 1: sums of positions are not whole then.
         """
-        pixels, lengths = self.areas.astype(float), np.diff(self.boxes)[..., 0].prod(axis=1)
+        pixels, lengths_of_boxes = self.areas.astype(float), np.diff(self.boxes)[..., 0]
+        lengths = lengths_of_boxes.prod(axis=1)
         areas = pixels
-        if spacing is not None and name in ("area", "area_bbox", "extent"):
+        if spacing is not None and name in IN_UNITS:
             size = np.prod(np.asarray(spacing, float))
             areas, lengths = areas * size, lengths * size
         match name:
@@ -98,6 +101,11 @@ class RegionSums:
                 return [lengths]
             case "extent":
                 return [areas / lengths]
+            case "equivalent_diameter_area":
+                ndim = lengths_of_boxes.shape[1]
+                # One after the other: powers of arrays may have other last bits.
+                diameters = [value ** (1 / ndim) for value in 2 * ndim * areas / np.pi]
+                return [np.array(diameters, float)]
             case "centroid":
                 return list(self.coordinates.T / areas) if spacing is None else None
         if self.intensities is None:

@@ -23,6 +23,7 @@ from napari_tilewise.operations.measure.object_windows import (
 )
 from napari_tilewise.operations.measure.property_units import REGION_UNITS
 from napari_tilewise.operations.measure.region_sums import (
+    IN_UNITS,
     RegionSums,
     reduce_region_sums,
     sums_intensity,
@@ -111,12 +112,14 @@ AT_ONCE = AtOnce(function=IN_MEMORY, counted=True)
 def _reads_objects(call: Call) -> bool:
     """Return whether some columns do not follow from sums, which are faster than the function."""
     aliases = reach("measure._regionprops", "PROPS")
-    summed = {"label", "bbox", "area", "num_pixels", "centroid"}
+    is_in_units = call["spacing"] is not None and bool(np.any(np.not_equal(call["spacing"], 1)))
+    summed = {"label", "bbox", "num_pixels", *IN_UNITS}
+    if not is_in_units:
+        summed.add("centroid")
     if sums_intensity(call):
         summed |= {"intensity_mean", "intensity_min", "intensity_max"}
     names = {aliases.get(name, name) for name in call["properties"]}
-    is_in_units = call["spacing"] is not None and bool(np.any(np.not_equal(call["spacing"], 1)))
-    return is_in_units or bool(call["extra_properties"]) or not names <= summed
+    return bool(call["extra_properties"]) or not names <= summed
 
 
 TABLE_AT_ONCE = AT_ONCE._replace(function=2**22, passes=2**20, when=_reads_objects)
