@@ -17,6 +17,7 @@ import napari_tilewise as tw
 from napari_tilewise.engine.checkpoints.checkpoint import Checkpoint
 from napari_tilewise.errors import BatchFailed, DestinationExists
 from napari_tilewise.io.image import KEY
+from napari_tilewise.io.readers import tiff_header
 from napari_tilewise.io.writers.staging import publish
 from napari_tilewise.provenance.record import read
 from napari_tilewise.runs import small_run
@@ -203,3 +204,24 @@ def test_the_slower_of_two_outputs_of_one_name_says_that_it_exists(tmp_path: Pat
     with pytest.raises(DestinationExists):
         publish(stagings[1], Slow(path), overwrite=False)
     assert stagings[1].is_dir()
+
+
+def test_files_of_one_header_cost_the_pages_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, opened = tmp_path / "in", list[str]()
+    folder.mkdir()
+    for number in range(9):
+        pixels = np.roll(data.camera()[:37, :41], number, 0)
+        tifffile.imwrite(folder / f"{number}.tif", pixels)
+    build = tifffile.TiffFile.__init__
+
+    def counted(self: tifffile.TiffFile, file: Any, *args: Any, **options: Any) -> None:
+        opened.append(str(file))
+        build(self, file, *args, **options)
+
+    monkeypatch.setattr(tifffile.TiffFile, "__init__", counted)
+    monkeypatch.setattr(tiff_header, "_alike", OrderedDict())
+    report = tw.batch(tw.Recipe(CHAIN), folder, tmp_path / "out", backend="serial")
+    assert report.done == 9
+    assert len(opened) == 1

@@ -11,11 +11,14 @@ import tifffile
 from skimage import data
 
 import napari_tilewise as tw
+from napari_tilewise.engine.at_once import step_at_once, whole_image
+from napari_tilewise.engine.at_once.bound_call import SMALL
+from napari_tilewise.engine.at_once.step_at_once import image_of_step
 from napari_tilewise.engine.session import Session
 from napari_tilewise.engine.source import ArraySource
 from napari_tilewise.pipeline.bind import Pipeline, bind_recipe, recipe_images
 from napari_tilewise.recipe import Step
-from napari_tilewise.runs import small_run
+from napari_tilewise.runs import small_run, steps_in_memory
 from napari_tilewise.runs.steps_in_memory import (
     AT_ONCE,
     SmallImage,
@@ -89,6 +92,29 @@ def test_bits_are_those_of_the_pipeline(recipe: str, image: np.ndarray) -> None:
 )
 def test_what_has_to_be_pulled_is_left_to_the_pipeline(recipe: str, image: np.ndarray) -> None:
     assert computed_in_memory(bound(recipe, image), image) is None
+
+
+def test_steps_on_later_images_are_calls_like_those_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    small = COINS[:60, :70].copy()
+    pipeline = bound(RECIPES["labels"], small)
+    first = computed_in_memory(pipeline, small)
+    for name in ("image_of_one_tile", "computed_at_once"):
+        module = step_at_once if name == "computed_at_once" else steps_in_memory
+        monkeypatch.setattr(module, name, None)
+    later = computed_in_memory(pipeline, small[::-1].copy())
+    assert first is not None
+    assert later is not None
+    assert later.values == first.values
+
+
+def test_a_kernel_beside_others_uses_one_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    large = np.tile(COINS, (3, 3))
+    assert large.size > SMALL
+    monkeypatch.setattr(whole_image, "_threads", None)  # what would use them all
+    call = bound("measure.label", large).stacks[0]
+    assert image_of_step(call.call, large, {}, call.part) is not None
 
 
 def test_a_step_that_an_interrupt_would_wait_for_is_pulled() -> None:

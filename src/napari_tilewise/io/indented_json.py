@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from json.encoder import encode_basestring_ascii
+from math import isfinite
 from typing import Any
 
 _STEP = "  "
@@ -28,8 +29,8 @@ def indented(value: Any, line: str = "\n") -> str:
         return encode_basestring_ascii(value)
     if value is None or kind is bool:
         return _NAMES[value]
-    if kind is int:
-        return int.__repr__(value)
+    if kind is int or (kind is float and isfinite(value)):
+        return repr(value)
     deeper = line + _STEP
     if kind is dict and all(type(key) is str for key in value):
         if not value:

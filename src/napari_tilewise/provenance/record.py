@@ -190,7 +190,7 @@ def _relative_path(location: str, output_path: str | None) -> dict[str, str]:
         path = os.path.relpath(real_path(location), folder)
     except ValueError:  # another drive
         return {}
-    return {"from_output": Path(path).as_posix()}
+    return {"from_output": path.replace(os.sep, "/")}
 
 
 def _level(image: Image) -> dict[str, int]:
