@@ -74,7 +74,7 @@ def _label(shape: Shape, kind: str, dtype: str, layout: str, params: dict[str, A
 
 def _text(value: Any) -> str:
     if isinstance(value, np.ndarray):
-        return f"{'x'.join(map(str, value.shape))}/{int(value.sum())}"
+        return f"{'x'.join(map(str, value.shape))}/{int(value[np.isfinite(value)].sum())}"
     if callable(value):
         return str(value.__name__).strip("_<>")
     if isinstance(value, tuple) and value and isinstance(value[0], tuple):

@@ -17,7 +17,7 @@ from napari_tilewise.engine.at_once.prepared_calls import FEW_BYTES, is_plain, i
 from napari_tilewise.engine.at_once.row_bands import goes_by_rows, rows_of_band
 from napari_tilewise.operations.shared.whole import whole
 from napari_tilewise.operations.spec.libraries import function_path
-from napari_tilewise.operations.spec.operation import IN_MEMORY, tiled
+from napari_tilewise.operations.spec.operation import IN_MEMORY, IN_ONE_CALL, tiled
 from napari_tilewise.operations.spec.parameters import Number, is_image
 from napari_tilewise.operations.spec.substitution import kernel_for
 from napari_tilewise.types import native_dtype, with_dtype
@@ -34,6 +34,8 @@ MOST_RESULT = 2**22
 """Pixels of a result, or of a further image of its own size, which may be larger."""
 MOST_PER_PIXEL = 4
 """The same for each of the image's, of which more may be in memory as well."""
+MOST_PADDED = 2**17
+"""Pixels of a small image as a function may pad it, by lengths that are beyond the image."""
 MOST_CHANNELS = 4
 """Channels of an image that is small if its pixels are few."""
 LITTLE = 2**26
@@ -53,7 +55,7 @@ class BoundCall(NamedTuple):
     has_images: bool
     """Whether some parameters are further images."""
     is_padded: bool
-    """Whether a length is beyond the image: the function would pad it, however small."""
+    """Whether the function would pad the image, however small, into a large one."""
     is_small: bool
     """Whether the function itself may get the image whole."""
     has_kernel: bool
@@ -137,8 +139,10 @@ def _takes_small(operation: Operation, pixels: int) -> bool:
     """Return whether the function itself may get an image whole: no plan checks it before."""
     most = operation.cost.at_once.function
     if operation.plan_of is whole:
-        most = max(most, IN_MEMORY)  # the only tile is the image
-    return pixels <= (max(most, SMALL) if operation.plan_of is tiled else most)
+        most = max(most or 0, IN_MEMORY)  # the only tile is the image
+    if most is None:
+        most = IN_ONE_CALL if operation.plan_of is tiled else 0
+    return pixels <= most
 
 
 def _has_kernel(operation: Operation, pixels: int) -> bool:
@@ -272,7 +276,7 @@ def _bind(
         and operation.result.split is None
         and not parts[0].output.is_image,
         has_images=len(call.keywords) < len(call.params),
-        is_padded=_is_padded(operation, call.params, max(shape, default=0)),
+        is_padded=_is_padded(call),
         more_bytes=_more_bytes(call),
         # Channels are no reason to cut an image into tiles.
         is_small=is_brief
@@ -333,11 +337,14 @@ def _more_bytes(call: Call) -> int:
     return size if least > prod(call.shape) and size > LITTLE else 0
 
 
-def _is_padded(operation: Operation, keywords: Parameters, longest: int) -> bool:
-    """Return whether a length is beyond the image: the function would pad it, however small."""
+def _is_padded(call: Call) -> bool:
+    """Return whether a length is beyond the image, and the image padded by it is large."""
     lengths = [
-        keywords.get(name)
-        for name, spec in operation.specs.items()
-        if isinstance(spec, Number) and spec.length
+        float(np.max(call.params[name]))
+        for name, spec in call.operation.specs.items()
+        if isinstance(spec, Number) and spec.length and call.params.get(name) is not None
     ]
-    return any(length is not None and np.max(length) > longest for length in lengths)
+    longest = max(lengths, default=0)
+    if longest <= max(call.shape, default=0):
+        return False
+    return prod(n + 2 * longest for n in call.spatial_shape) > MOST_PADDED

@@ -51,9 +51,10 @@ def computation(
             compute = bound.looking.computation(pixels, **keywords, **images)
             if compute is not None:
                 return compute
-        if not _suits_function(bound, pixels, images):
+        if _suits_function(bound, pixels, images):
+            return partial(bound.function, pixels, **keywords, **images)
+        if not bound.has_kernel_for_many:
             return None
-        return partial(bound.function, pixels, **keywords, **images)
     # A kernel says itself whether it knows NaN and infinity, and how many levels it counts.
     if not bound.has_kernel or not _fits(cost, pixels, cost.at_once.copies):
         return None

@@ -31,6 +31,7 @@ from napari_tilewise.operations.shared.global_numbers import refuse_unless_finit
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    IN_ONE_CALL,
     PER_PIXEL,
     AsStep,
     AtOnce,
@@ -245,7 +246,7 @@ OPERATIONS = (
         cost=Cost(
             numbers=PER_PIXEL,
             memory=17.0,
-            at_once=AtOnce(function=2**16, finite=True, counted=True),
+            at_once=AtOnce(function=IN_ONE_CALL, finite=True, counted=True),
         ),
         note="The channels of `image` must be its last axis. Labels that are NaN or infinite are "
         "refused.",

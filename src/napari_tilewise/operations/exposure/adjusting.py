@@ -28,6 +28,7 @@ from napari_tilewise.operations.shared.histograms import (
 )
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    IN_ONE_CALL,
     Adapter,
     AtOnce,
     Block,
@@ -191,7 +192,7 @@ OPERATIONS = (
             numbers=counted_levels,
             largest_region=bins_of,
             at_once=AtOnce(
-                function=2**16,
+                function=IN_ONE_CALL,
                 kernel=2**24,
                 counted=True,
                 when=lambda call: call.dtype.kind == "b",

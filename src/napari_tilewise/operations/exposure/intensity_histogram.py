@@ -27,6 +27,7 @@ from napari_tilewise.operations.shared.histograms import (
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    IN_ONE_CALL,
     Adapter,
     AtOnce,
     Block,
@@ -217,7 +218,7 @@ OPERATIONS = (
             numbers=counted_levels,
             largest_region=bins_of,
             at_once=AtOnce(
-                function=2**16,
+                function=IN_ONE_CALL,
                 finite=True,
                 counted=True,
                 when=_is_of_image,
@@ -239,7 +240,7 @@ OPERATIONS = (
             memory=6.0,
             numbers=counted_levels,
             largest_region=bins_of,
-            at_once=AtOnce(function=2**16, counted=True, shown=centers_are_finite),
+            at_once=AtOnce(function=IN_ONE_CALL, counted=True, shown=centers_are_finite),
         ),
     ),
 )

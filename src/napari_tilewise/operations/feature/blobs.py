@@ -35,6 +35,7 @@ from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.measuring.calibration import PixelLengths, coordinates
 from napari_tilewise.operations.spec.measuring.quantities import LENGTH, Quantity, position
 from napari_tilewise.operations.spec.operation import (
+    SLOW_AT_ONCE,
     AsStep,
     Block,
     Call,
@@ -424,7 +425,12 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_dog_halo),
         plan_of=_dog,
         limits=Limits(check=_check_dog),
-        cost=Cost(numbers=_numbers(_dog_scales), memory=16.0, largest_region=kernel_length),
+        cost=Cost(
+            numbers=_numbers(_dog_scales),
+            memory=16.0,
+            largest_region=kernel_length,
+            at_once=SLOW_AT_ONCE,
+        ),
     ),
     Operation(
         name="feature.blob_log",
@@ -437,7 +443,12 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_log_halo),
         plan_of=_log,
         limits=Limits(check=_check_log),
-        cost=Cost(numbers=_numbers(_log_scales), memory=14.0, largest_region=kernel_length),
+        cost=Cost(
+            numbers=_numbers(_log_scales),
+            memory=14.0,
+            largest_region=kernel_length,
+            at_once=SLOW_AT_ONCE,
+        ),
     ),
     Operation(
         name="feature.blob_doh",
@@ -454,6 +465,11 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_doh_halo),
         plan_of=_doh,
         limits=Limits(ndim=(2, 2), check=_check_doh),
-        cost=Cost(numbers=_numbers(_doh_scales), largest_region=largest_band, memory=14.0),
+        cost=Cost(
+            numbers=_numbers(_doh_scales),
+            largest_region=largest_band,
+            memory=14.0,
+            at_once=SLOW_AT_ONCE,
+        ),
     ),
 )

@@ -35,6 +35,7 @@ from napari_tilewise.operations.shared.percentiles import percentiles
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    IN_ONE_CALL,
     Adapter,
     AtOnce,
     Block,
@@ -221,7 +222,7 @@ OPERATIONS = (
         cost=Cost(
             memory=10.0,
             largest_region=kernel_length,
-            at_once=AtOnce(function=2**16, when=_is_sorted_or_small),
+            at_once=AtOnce(function=IN_ONE_CALL, when=_is_sorted_or_small),
         ),
     ),
 )

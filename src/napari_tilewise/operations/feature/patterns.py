@@ -17,6 +17,7 @@ from napari_tilewise.grid import Region, extent, within
 from napari_tilewise.operations.shared.common import AnyCase
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    SLOW_AT_ONCE,
     Block,
     Call,
     Cost,
@@ -226,6 +227,10 @@ OPERATIONS = (
         plan_of=_plan,
         limits=Limits(ndim=(2, 2), check=_check),
         # a few hundred bytes for each point: its offset, and an array of what is sampled there
-        cost=Cost(memory=8.0, largest_region=lambda call: 8 * int(call["P"])),
+        cost=Cost(
+            memory=8.0,
+            largest_region=lambda call: 8 * int(call["P"]),
+            at_once=SLOW_AT_ONCE,
+        ),
     ),
 )

@@ -12,6 +12,8 @@ from napari_tilewise.operations.shared.common import CHANNEL, gaussian_radius, k
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    IN_ONE_CALL,
+    SLOW_AT_ONCE,
     AtOnce,
     Block,
     Call,
@@ -213,7 +215,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_cooccurrence_halo),
         plan_of=_cooccurrence,
         limits=Limits(ndim=(2, 2), dtypes="ui", check=_check_levels),
-        cost=Cost(memory=6.0, largest_region=_largest_matrix, at_once=AtOnce(function=2**16)),
+        cost=Cost(memory=6.0, largest_region=_largest_matrix, at_once=AtOnce(function=IN_ONE_CALL)),
         note="Counts that do not fit into scikit-image's 32 bits are returned with 64 bits.",
     ),
     Operation(
@@ -238,7 +240,7 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=_feature_halo),
         plan_of=_features,
         limits=Limits(check=_check_features),
-        cost=Cost(memory=3.0, largest_region=kernel_length),
+        cost=Cost(memory=3.0, largest_region=kernel_length, at_once=SLOW_AT_ONCE),
         note="workers has no effect: tiles are computed in parallel anyway.",
     ),
 )

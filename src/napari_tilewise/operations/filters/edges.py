@@ -14,6 +14,7 @@ from napari_tilewise.grid import clip, within
 from napari_tilewise.operations.shared.common import BORDER, CVAL, as_float
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    IN_ONE_CALL,
     WIDENED_IN_BANDS,
     Adapter,
     AtOnce,
@@ -72,7 +73,7 @@ def _edge(name: str, radius: int = 1) -> Operation:
         plan_of=_plan,
         limits=Limits(check=_check_axes),
         adapter=Adapter(kernels=(f"skimage.filters.{name}",)),
-        cost=Cost(memory=6.0, at_once=WIDENED_IN_BANDS._replace(function=2**16)),
+        cost=Cost(memory=6.0, at_once=WIDENED_IN_BANDS._replace(function=IN_ONE_CALL)),
     )
 
 
@@ -134,7 +135,9 @@ OPERATIONS = (
         adapter=Adapter(kernels=("skimage.filters.laplace",)),
         cost=Cost(
             memory=4.0,
-            at_once=AtOnce(function=2**16, kernel=2**26, when=lambda call: call["ksize"] == 3),
+            at_once=AtOnce(
+                function=IN_ONE_CALL, kernel=2**26, when=lambda call: call["ksize"] == 3
+            ),
         ),
     ),
 )

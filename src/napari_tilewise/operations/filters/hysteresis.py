@@ -17,6 +17,7 @@ from napari_tilewise.operations.shared.components import (
 )
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    IN_ONE_CALL,
     Adapter,
     AtOnce,
     Block,
@@ -76,6 +77,6 @@ OPERATIONS = (
         result=ResultSpec(output=Output.MASK, dtype=lambda call: np.bool_),
         plan_of=_hysteresis,
         adapter=Adapter(kernels=("skimage.filters.apply_hysteresis_threshold", LABELLING)),
-        cost=Cost(memory=5.0, at_once=AtOnce(function=2**16, kernel=2**24)),
+        cost=Cost(memory=5.0, at_once=AtOnce(function=IN_ONE_CALL, kernel=2**24)),
     ),
 )

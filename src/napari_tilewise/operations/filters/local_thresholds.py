@@ -21,6 +21,7 @@ from napari_tilewise.operations.shared.common import (
 )
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    IN_ONE_CALL,
     WIDENED_IN_BANDS,
     Accuracy,
     Adapter,
@@ -133,7 +134,7 @@ def _window(name: str, **specs: Any) -> Operation:
         adapter=Adapter(kernels=(f"skimage.filters.threshold_{name}",)),
         result=ResultSpec(dtype=as_float),
         step=AsStep(apply=above, text=ABOVE),
-        cost=Cost(memory=12.0, at_once=AtOnce(function=2**16, finite=True)),
+        cost=Cost(memory=12.0, at_once=AtOnce(function=IN_ONE_CALL, finite=True)),
     )
 
 

@@ -21,6 +21,7 @@ from napari_tilewise.operations.spec.adapter import DIRECT
 from napari_tilewise.operations.spec.deviation import SWAPPED_LEVELS
 from napari_tilewise.operations.spec.operation import (
     IN_BANDS,
+    SLOW,
     Accuracy,
     Adapter,
     Block,
@@ -272,7 +273,7 @@ def _rank(
         limits=Limits(check=check_footprint, ndim=(2, 3) if specs is None else (2, 2)),
         adapter=adapter,
         accuracy=Accuracy(deviations=(SWAPPED_LEVELS,) if dtype is None else ()),
-        cost=Cost(memory=4.0, at_once=IN_BANDS._replace(function=2**16, finite=True)),
+        cost=Cost(memory=4.0, at_once=IN_BANDS._replace(function=SLOW, passes=SLOW, finite=True)),
     )
 
 

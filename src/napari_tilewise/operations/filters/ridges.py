@@ -20,8 +20,8 @@ from napari_tilewise.operations.shared.derivatives import hessian_reach, kernel_
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.adapter import DIRECT
 from napari_tilewise.operations.spec.operation import (
+    SLOW_AT_ONCE,
     Adapter,
-    AtOnce,
     Block,
     Call,
     Cost,
@@ -233,7 +233,8 @@ def _ridges(
         limits=Limits(ndim=ndim, check=_check),
         # Of what a kernel refuses, such as NaN, tiles have wide halos and scales that run twice.
         cost=Cost(
-            memory=32.0, at_once=AtOnce(kernel=2**24, function=SMALL_WHOLE if has_kernel else 0)
+            memory=32.0,
+            at_once=SLOW_AT_ONCE._replace(kernel=2**24, function=SMALL_WHOLE if has_kernel else 0),
         ),
         adapter=adapter,
     )

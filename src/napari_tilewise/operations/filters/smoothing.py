@@ -33,6 +33,7 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     IN_BANDS,
+    SLOW,
     WIDENED_IN_BANDS,
     Accuracy,
     Adapter,
@@ -271,6 +272,8 @@ OPERATIONS = (
         plan_of=_median_plan,
         adapter=Adapter(kernels=("skimage.filters.median", "skimage.filters.rank.median")),
         limits=Limits(check=_check_median),
-        cost=Cost(memory=3.0, at_once=IN_BANDS._replace(function=2**16, when=_has_windows)),
+        cost=Cost(
+            memory=3.0, at_once=IN_BANDS._replace(function=SLOW, passes=SLOW, when=_has_windows)
+        ),
     ),
 )

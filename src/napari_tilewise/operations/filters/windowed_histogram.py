@@ -22,6 +22,7 @@ from napari_tilewise.operations.filters.rank import (
 )
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    IN_ONE_CALL,
     PER_PIXEL,
     Accuracy,
     AtOnce,
@@ -178,7 +179,7 @@ OPERATIONS = (
             memory=4.0,
             largest_region=_largest,
             at_once=AtOnce(
-                function=2**16,
+                function=IN_ONE_CALL,
                 finite=True,
                 when=lambda call: call["n_bins"] is None,
                 suits=_is_within_levels,

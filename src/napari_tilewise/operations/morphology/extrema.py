@@ -32,6 +32,7 @@ from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.shared.whole import whole, whole_halo
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    IN_ONE_CALL,
     Adapter,
     AtOnce,
     Block,
@@ -268,7 +269,7 @@ def _local_operation(name: str, values: Callable[[np.ndarray], np.ndarray]) -> O
         plan_of=_local_plan(values),
         limits=Limits(check=_check),
         adapter=Adapter(kernels=(f"skimage.morphology.{name}",)),
-        cost=Cost(memory=6.0, at_once=AtOnce(function=2**16, kernel=2**26, finite=True)),
+        cost=Cost(memory=6.0, at_once=AtOnce(function=IN_ONE_CALL, kernel=2**26, finite=True)),
         note="A footprint that does not match a connectivity (such as a line) needs the whole "
         "image.",
     )

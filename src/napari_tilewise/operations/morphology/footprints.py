@@ -16,6 +16,7 @@ from napari_tilewise.operations.shared.components import LABELLING
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     IN_BANDS,
+    IN_ONE_CALL,
     Adapter,
     AtOnce,
     Block,
@@ -146,7 +147,7 @@ def _filter(name: str, halo: Callable[[Call], HaloLike], dtypes: str = "buif") -
         plan_of=_tiled_without_nan,
         limits=Limits(check=_check, dtypes=dtypes),
         adapter=Adapter(kernels=(f"skimage.morphology.{name}",)),
-        cost=Cost(memory=4.0, at_once=IN_BANDS._replace(function=2**16, finite=True)),
+        cost=Cost(memory=4.0, at_once=IN_BANDS._replace(function=IN_ONE_CALL, finite=True)),
     )
 
 

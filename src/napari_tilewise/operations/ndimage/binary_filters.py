@@ -11,6 +11,7 @@ from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.ndimage.nd_parameters import NO_ARRAY, ORIGIN, centred, check_window
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    IN_ONE_CALL,
     AtOnce,
     Block,
     Call,
@@ -134,7 +135,7 @@ def _declared(
         limits=Limits(check=_check if repeats else _check_pair),
         adapter=NO_ARRAY,
         constraints=(Constraint(names=("brute_force", "origin"), satisfy=_harmless),),
-        cost=Cost(memory=3.0, at_once=AtOnce(function=2**16, when=_is_one_step)),
+        cost=Cost(memory=3.0, at_once=AtOnce(function=IN_ONE_CALL, when=_is_one_step)),
         note="iterations=0, until nothing changes, reaches anywhere and is refused: a large number "
         "does the same within its halo."
         if repeats

@@ -27,6 +27,7 @@ from napari_tilewise.operations.ndimage.nd_parameters import (
 )
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    IN_ONE_CALL,
     AtOnce,
     Block,
     Call,
@@ -132,7 +133,9 @@ def _filter(name: str, filters: int, dtype: Callable[[Call], DTypeLike] = result
             check=checked(check_type, _check),
         ),
         adapter=NO_AXES if "output" in specs else NO_ARRAY,
-        cost=Cost(memory=5.0, at_once=AtOnce(function=2**16, finite=True, when=is_one_window)),
+        cost=Cost(
+            memory=5.0, at_once=AtOnce(function=IN_ONE_CALL, finite=True, when=is_one_window)
+        ),
         note="NaN is refused where the window is a full flat box, whose running minima and maxima "
         "carry it on.",
     )

@@ -43,6 +43,7 @@ from napari_tilewise.operations.shared.finite_results import line_ends_are_finit
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     IN_MEMORY,
+    IN_ONE_CALL,
     WIDENED_IN_BANDS,
     Accuracy,
     Adapter,
@@ -248,7 +249,7 @@ def _uniform(name: str, specs: dict[str, Spec], halo: Callable[[Call], HaloLike]
             memory=6.0,
             largest_region=_line_of_window,
             at_once=AtOnce(
-                function=2**16, finite=True, shown=line_ends_are_finite if one_axis else None
+                function=IN_ONE_CALL, finite=True, shown=line_ends_are_finite if one_axis else None
             ),
         ),
         note="Integers give the whole image's bits; those of which a window's sum may exceed 2**53 "

@@ -34,6 +34,7 @@ from napari_tilewise.operations.ndimage.nd_parameters import (
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     IN_MEMORY,
+    IN_ONE_CALL,
     Adapter,
     AtOnce,
     Block,
@@ -145,7 +146,7 @@ def _filter(name: str, first: dict[str, Spec] | None = None, **cost: Any) -> Ope
         ),
         cost=Cost(
             memory=4.0,
-            at_once=AtOnce(function=2**16, kernel=IN_MEMORY, finite=True, when=is_one_window),
+            at_once=AtOnce(function=IN_ONE_CALL, kernel=IN_MEMORY, finite=True, when=is_one_window),
             **cost,
         ),
         note="NaN is refused where the window is a full box, whose running minima and maxima carry "
@@ -191,7 +192,7 @@ def _line(name: str) -> Operation:
         plan_of=_line_plan,
         result=ResultSpec(dtype=result_type),
         limits=Limits(check=checked(check_type, check_axis, _check_line)),
-        cost=Cost(memory=4.0, at_once=AtOnce(function=2**16, finite=True)),
+        cost=Cost(memory=4.0, at_once=AtOnce(function=IN_ONE_CALL, finite=True)),
         note="NaN is refused: running minima and maxima carry it on.",
     )
 

@@ -36,6 +36,7 @@ from napari_tilewise.operations.ndimage.spline_coefficients import (
 from napari_tilewise.operations.shared.whole import gather_whole, handed_out
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    IN_ONE_CALL,
     PER_PIXEL,
     Adapter,
     AtOnce,
@@ -420,7 +421,7 @@ def _operation(
             memory=8.0,
             numbers=lambda call: PER_PIXEL if has_coefficients(call) else 0,
             in_order=lambda call: bytes_of_coefficients(call) if is_local(call) else 0,
-            at_once=AtOnce(function=2**16),
+            at_once=AtOnce(function=IN_ONE_CALL),
             largest_region=lambda call: (
                 0 if is_local(call) and map_of(call) is not None else prod(call.shape)
             ),

@@ -24,6 +24,8 @@ from napari_tilewise.operations.spec.declared_function import Constraint
 from napari_tilewise.operations.spec.deprecated_parameters import without
 from napari_tilewise.operations.spec.keyword_specs import Flags
 from napari_tilewise.operations.spec.operation import (
+    IN_ONE_CALL,
+    SLOW,
     Accuracy,
     Adapter,
     AtOnce,
@@ -129,7 +131,7 @@ def _has_usual_channels(call: Call) -> bool:
 
 
 BILATERAL_AT_ONCE = AtOnce(
-    function=2**16, kernel=2**26, when=_has_usual_channels, suits=_has_known_range
+    function=IN_ONE_CALL, kernel=2**26, when=_has_usual_channels, suits=_has_known_range
 )
 
 
@@ -400,7 +402,7 @@ OPERATIONS = (
         cost=Cost(
             trial=Trial(volume_length=3),
             memory=10.0,
-            at_once=AtOnce(function=2**16, kernel=2**14, finite=True),
+            at_once=AtOnce(function=SLOW, kernel=2**14, passes=SLOW, finite=True),
         ),
         note="fast_mode=True refuses NaN and infinity.",
     ),
@@ -422,7 +424,7 @@ OPERATIONS = (
         cost=Cost(
             trial=Trial(volume_length=3),
             memory=7.0,
-            at_once=AtOnce(kernel=2**14),
+            at_once=AtOnce(function=SLOW, kernel=2**14, passes=SLOW),
         ),
     ),
     Operation(

@@ -17,6 +17,7 @@ from napari_tilewise.operations.shared.components import Components, Pieces, gat
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
     IN_MEMORY,
+    IN_ONE_CALL,
     Accuracy,
     Adapter,
     AtOnce,
@@ -316,7 +317,7 @@ OPERATIONS = (
         plan_of=_mark_boundaries,
         cost=Cost(
             memory=12.0,
-            at_once=AtOnce(function=2**16, when=lambda call: call["mode"] != "subpixel"),
+            at_once=AtOnce(function=IN_ONE_CALL, when=lambda call: call["mode"] != "subpixel"),
         ),
         note="Every mode except 'subpixel' gives the whole image's result bit for bit. An image "
         "with three axes is treated as (rows, columns, red-green-blue).",
@@ -338,6 +339,6 @@ OPERATIONS = (
         limits=Limits(dtypes="buif"),
         plan_of=_expand,
         adapter=Adapter(kernels=("skimage.segmentation.expand_labels",)),
-        cost=Cost(memory=8.0, at_once=AtOnce(function=2**16, suits=_has_labels)),
+        cost=Cost(memory=8.0, at_once=AtOnce(function=IN_ONE_CALL, suits=_has_labels)),
     ),
 )

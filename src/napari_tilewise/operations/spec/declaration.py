@@ -179,12 +179,23 @@ class Limits:
     """Whether the alpha of a picture is one of the channels that it takes."""
 
 
+IN_ONE_CALL = 2**18
+"""Pixels up to which images go whole through what takes up to some 50 ns for a pixel. Tiles cost
+0.3 to 2 ms of their own: of 300 x 300 pixels they took 1.1 to 30 times what these functions take,
+and 1.1 to 4 times what their passes take over one tile, in processor time and in wall time with two
+threads on a busy machine (`benchmarks/small_images.py`)."""
+SLOW = 2**16
+"""The same of what takes longer, such as ranks (100 to 600 ns): several threads gain more there
+than tiles cost."""
+
+
 class AtOnce(NamedTuple):
     """Up to how many pixels an image in memory goes through a function whole, in one call."""
 
-    function: int = 0
-    """Through the function itself: its plan checks nothing that the declaration does not. Where the
-    plan is `tiled`, 2**16 in any case; where it is on the whole image, `IN_MEMORY`."""
+    function: int | None = None
+    """Through the function itself: its plan checks nothing that the declaration does not. Unless
+    given, `IN_ONE_CALL` where the plan is `tiled`, and none where it is the operation's own; where
+    it is on the whole image, `IN_MEMORY` in any case."""
     kernel: int = 2**18
     """Through a kernel that stands for the function."""
     finite: bool = False
@@ -194,7 +205,7 @@ class AtOnce(NamedTuple):
     tiles."""
     when: Callable[[Call], bool] | None = None
     """The calls of which the function holds; None: all."""
-    passes: int = 2**16
+    passes: int = IN_ONE_CALL
     """Through its passes, as one tile in the calling thread: those that take less time for it than
     handing out tiles."""
     suits: Callable[[Array], bool] | None = None
@@ -215,9 +226,11 @@ IN_MEMORY = 2**24
 take together: joining objects across tiles, and waiting between passes, cost more than two
 processors save."""
 KERNELS_AT_ONCE = AtOnce()
+SLOW_AT_ONCE = AtOnce(passes=SLOW)
+"""Of passes that take more than some 50 ns for a pixel."""
 LIGHT = AtOnce(function=2**22)
 """Of functions that take little more time than their result takes to be written."""
-SMALL_WHOLE = AtOnce(function=2**16, finite=True)
+SMALL_WHOLE = AtOnce(function=IN_ONE_CALL, finite=True)
 """Of functions whose plans refuse nothing but NaN and infinity, and need more time for one tile."""
 IN_BANDS = AtOnce(kernel=2**26, copies=4)
 """Of kernels that go through an image by bands, each in memory that the next one uses again."""

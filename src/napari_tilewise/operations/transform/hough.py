@@ -20,6 +20,7 @@ from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.measuring.calibration import PixelLengths
 from napari_tilewise.operations.spec.measuring.quantities import LENGTH, NUMBER, Quantity, position
 from napari_tilewise.operations.spec.operation import (
+    IN_ONE_CALL,
     AsStep,
     AtOnce,
     Block,
@@ -288,7 +289,7 @@ OPERATIONS = (
         result=ResultSpec(dtype=lambda call: np.float64, shape=_circle_shape, channel=first_axis),
         plan_of=_hough_circle,
         limits=Limits(ndim=(2, 2)),
-        cost=Cost(memory=6.0, largest_region=_perimeters, at_once=AtOnce(function=2**16)),
+        cost=Cost(memory=6.0, largest_region=_perimeters, at_once=AtOnce(function=IN_ONE_CALL)),
     ),
     Operation(
         name="transform.hough_circle_peaks",
