@@ -13,6 +13,7 @@ import zarr
 from skimage import data, filters, measure
 
 import napari_tilewise as tw
+from napari_tilewise.engine.lazy import dask_blocks
 from napari_tilewise.pipeline.apply_recipe import apply_recipe
 from napari_tilewise.recipe import Recipe
 from tests.sources import ArrayLike
@@ -139,3 +140,26 @@ def test_a_lazy_result_goes_to_another_process(coins: np.ndarray, tmp_path: Path
     there = pickle.loads(pickle.dumps(mask))
     smooth = filters.gaussian(coins, sigma=2)
     np.testing.assert_array_equal(there.compute(), smooth > filters.threshold_otsu(smooth))
+
+
+def test_a_chain_of_tasks_needs_no_scheduler(
+    coins: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed: list[object] = []
+    real = dask_blocks.get_sync
+
+    def counted(tasks: Any, key: Any, **options: Any) -> Any:
+        computed.append(key)
+        return real(tasks, key, **options)
+
+    monkeypatch.setattr(dask_blocks, "get_sync", counted)
+    image = da.from_array(coins, chunks=100)
+    for chain in (image, image + 1, da.from_delayed(dask.delayed(coins), coins.shape, coins.dtype)):
+        source = dask_blocks.DaskBlocks(chain)
+        box = slice(20, 130), slice(90, 210)
+        np.testing.assert_array_equal(source[box], np.asarray(chain)[box])
+    assert not computed
+    several = dask_blocks.DaskBlocks(da.concatenate([image, image]).rechunk(150))
+    box = slice(0, 150), slice(0, 150)
+    np.testing.assert_array_equal(several[box], coins[box])
+    assert computed

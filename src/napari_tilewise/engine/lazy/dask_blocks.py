@@ -27,6 +27,8 @@ from napari_tilewise.engine.lazy.layers import MATERIALIZED
 from napari_tilewise.errors import InvalidImage
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from napari_tilewise.grid import Region
 
 
@@ -106,8 +108,31 @@ class DaskBlocks:
         key = (self.name, *position)
         tasks = self._blocks.below(key)
         with dask.config.set(scheduler="synchronous"), within_task():
-            # Not heard by callbacks, which are the process's: they may not bear several threads.
-            return np.asarray(get_sync(tasks, key, callbacks=()))
+            return np.asarray(_computed(tasks, key))
+
+
+def _computed(tasks: Mapping[Any, Any], key: Any) -> Any:
+    """Return the result of a task; of a chain, as most are, without a scheduler and its state.
+
+    Parameters
+    ----------
+    tasks
+        The task and all that it needs.
+    key
+        Its key.
+    """
+    chain = [tasks[key]]
+    while len(chain[-1].dependencies) == 1:
+        (before,) = chain[-1].dependencies
+        chain.append(tasks[before])
+    if chain[-1].dependencies:
+        # Not heard by callbacks, which are the process's: they may not bear several threads.
+        return get_sync(tasks, key, callbacks=())
+    results: dict[Any, Any] = {}
+    while chain:
+        task = chain.pop()
+        results = {task.key: task(results)}  # what is before is held no longer
+    return results[key]
 
 
 class _BlockGraph:
