@@ -14,7 +14,8 @@ from skimage import restoration
 from threadpoolctl import ThreadpoolController, threadpool_info
 
 from napari_tilewise.engine.plane import QUICK
-from napari_tilewise.engine.system.pool import abandonable, sweep
+from napari_tilewise.engine.system import pool
+from napari_tilewise.engine.system.pool import abandonable, single_threaded_libraries, sweep
 from napari_tilewise.errors import Cancelled
 from napari_tilewise.runs import tile_time
 
@@ -77,6 +78,8 @@ def test_cancel_takes_effect_within_one_item() -> None:
 
 def test_libraries_hold_one_thread_each_inside() -> None:
     restoration.rolling_ball(np.ones((5, 5)))  # brings OpenMP, which counts for each thread
+    with single_threaded_libraries():
+        pass  # what lingers of earlier tests is lifted
     before = {(info["filepath"], info["num_threads"]) for info in threadpool_info()}
     inside = []
 
@@ -105,6 +108,62 @@ def test_libraries_are_looked_for_again_only_after_an_import(
     monkeypatch.setitem(sys.modules, "another_of_a_test", ModuleType("another_of_a_test"))
     sweep(lambda number, item: None, range(3), workers=2)
     assert len(looked) == 2
+
+
+def _threads_of_libraries() -> set[int]:
+    return {info["num_threads"] for info in threadpool_info()}
+
+
+def test_libraries_stay_held_between_tasks_of_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    with single_threaded_libraries():
+        pass  # what lingers of earlier tests is lifted
+    before = _threads_of_libraries()
+    monkeypatch.setattr(pool, "LINGER", 60)
+    governed: list[object] = []
+    limited = pool._limited
+    monkeypatch.setattr(pool, "_limited", lambda found: governed.append(found) or limited(found))
+    for _ in range(5):
+        with single_threaded_libraries(lingers=True):
+            assert _threads_of_libraries() == {1}
+        assert _threads_of_libraries() == {1}
+    assert len(governed) == 1
+    sweep(lambda number, item: None, range(3), workers=2)  # whose end waits for none
+    assert _threads_of_libraries() == before
+
+
+def test_libraries_are_lifted_when_no_task_follows(monkeypatch: pytest.MonkeyPatch) -> None:
+    with single_threaded_libraries():
+        pass
+    before = _threads_of_libraries()
+    monkeypatch.setattr(pool, "LINGER", 0.0)
+    for _ in range(20):
+        with single_threaded_libraries(lingers=True):
+            assert _threads_of_libraries() == {1}
+        pool._INNER._govern(lambda: None)  # after what was asked of the governor before
+        assert _threads_of_libraries() == before
+
+
+def test_libraries_are_held_and_lifted_by_many_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    with single_threaded_libraries():
+        pass
+    before = _threads_of_libraries()
+    monkeypatch.setattr(pool, "LINGER", 0.0005)
+
+    def work(seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        for lingers in rng.integers(0, 2, 200).tolist():
+            with single_threaded_libraries(lingers=bool(lingers)):
+                np.ones(int(rng.integers(1, 2000))).sum()
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
+    with single_threaded_libraries():
+        assert _threads_of_libraries() == {1}
+    assert _threads_of_libraries() == before
 
 
 class Watched(threading.Event):

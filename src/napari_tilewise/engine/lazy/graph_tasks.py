@@ -133,7 +133,7 @@ def tile(block_id: Position, stack: Stack, ready: Sequence[Prepared] = ()) -> np
     ready
         The results of passes that it needs; to hold them is enough.
     """
-    with single_threaded_libraries():  # dask brings a thread per processor already
+    with single_threaded_libraries(lingers=True):  # dask brings a thread per processor already
         return np.ascontiguousarray(stack.read(stack.grid().region(block_id)))
 
 

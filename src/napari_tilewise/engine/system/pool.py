@@ -30,6 +30,8 @@ T = TypeVar("T")
 LOOK = 0.1
 """Seconds between two looks: whether a pause is over, which a cancel ends at once, and whether what
 computes for long is cancelled."""
+LINGER = 0.02
+"""Seconds for which other libraries stay held after a task of many, in case that the next comes."""
 _NEVER = threading.Event()
 _CURRENT = threading.local()
 """The sweep that a thread pulls items of."""
@@ -195,21 +197,63 @@ class _InnerThreads:
         self._libraries: ThreadpoolController | None = None
         self._modules = 0
         self._openmp: ThreadpoolController | None = None
+        self._acquired = 0
+        self._lingers_in = 0  # the process whose governor waits for the limits to be idle
+        self._hurry = threading.Event()
 
     def acquire(self) -> None:
         with self._lock:
             self._holders += 1
-            if self._holders == 1:
+            self._acquired += 1
+            if self._holders == 1 and self._modules != len(sys.modules):
+                self._lift()  # what lingers may know less libraries
+            if self._limits is None:
                 libraries = self._loaded()
                 self._openmp = libraries.select(user_api="openmp")
                 self._limits = self._govern(partial(_limited, libraries))
 
-    def release(self) -> None:
+    def release(self, *, lingers: bool = False) -> None:
         with self._lock:
             self._holders -= 1
-            if not self._holders and self._limits is not None:
-                self._govern(self._limits.close)
-                self._limits = None
+            if self._holders:
+                return
+            if not lingers:
+                self._lift()
+            elif self._lingers_in != os.getpid():
+                self._lingers_in = os.getpid()
+                self._running().submit(self._lift_when_idle)
+
+    def _lift(self) -> None:
+        """Lift the limits now; the caller has the lock."""
+        limits, self._limits = self._limits, None
+        if self._lingers_in == os.getpid():
+            self._hurry.set()
+        if limits is not None:
+            self._govern(limits.close)
+
+    def _lift_when_idle(self) -> None:
+        """Lift the limits in the governor, when nobody has asked for them for a while.
+
+        Who has the lock may wait for the governor, which therefore never waits for the lock.
+        """
+        while True:
+            before = self._acquired
+            if self._hurry.wait(LINGER):
+                self._hurry.clear()
+                self._lingers_in = 0
+                return
+            if self._acquired != before or not self._lock.acquire(blocking=False):
+                continue
+            try:
+                if self._holders or self._limits is None:  # whoever releases them sees to it
+                    self._lingers_in = 0
+                    return
+                if self._acquired == before:
+                    limits, self._limits, self._lingers_in = self._limits, None, 0
+                    limits.close()
+                    return
+            finally:
+                self._lock.release()
 
     def one_thread(self) -> AbstractContextManager[Any]:
         """Hold OpenMP at one thread where this thread asks for it, while any sweep runs."""
@@ -229,10 +273,13 @@ class _InnerThreads:
         return self._libraries
 
     def _govern(self, work: Callable[[], T]) -> T:
+        return self._running().submit(work).result()
+
+    def _running(self) -> ThreadPoolExecutor:
         if self._governor is None or self._pid != os.getpid():
             self._governor = ThreadPoolExecutor(1, thread_name_prefix="tilewise-limits")
             self._pid = os.getpid()
-        return self._governor.submit(work).result()
+        return self._governor
 
 
 def _limited(libraries: ThreadpoolController) -> ExitStack:
@@ -254,14 +301,20 @@ _INNER = _InnerThreads()
 
 
 @contextmanager
-def single_threaded_libraries() -> Iterator[None]:
-    """Hold BLAS, OpenMP, blosc and OpenCV at one thread each."""
+def single_threaded_libraries(*, lingers: bool = False) -> Iterator[None]:
+    """Hold BLAS, OpenMP, blosc and OpenCV at one thread each.
+
+    Parameters
+    ----------
+    lingers
+        Whether they may stay held for a moment after the block: the next of many follows.
+    """
     _INNER.acquire()
     try:
         with _INNER.one_thread():
             yield
     finally:
-        _INNER.release()
+        _INNER.release(lingers=lingers)
 
 
 def hold_libraries() -> None:
