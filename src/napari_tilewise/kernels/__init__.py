@@ -42,6 +42,16 @@ _STANDS_FOR = {
     "background_balls": ("skimage.restoration.rolling_ball",),
     "distances.background_distances": ("scipy.ndimage.distance_transform_edt",),
     "bilateral_weights": ("skimage.restoration.denoise_bilateral",),
+    "binary_morphology": (
+        "scipy.ndimage.binary_closing",
+        "scipy.ndimage.binary_dilation",
+        "scipy.ndimage.binary_erosion",
+        "scipy.ndimage.binary_opening",
+        "skimage.morphology.binary_closing",
+        "skimage.morphology.binary_dilation",
+        "skimage.morphology.binary_erosion",
+        "skimage.morphology.binary_opening",
+    ),
     "counted_levels": (
         "skimage.exposure.equalize_hist",
         "skimage.filters.threshold_otsu",

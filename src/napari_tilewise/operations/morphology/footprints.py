@@ -18,7 +18,6 @@ from napari_tilewise.operations.spec.operation import (
     IN_BANDS,
     IN_ONE_CALL,
     Adapter,
-    AtOnce,
     Block,
     Call,
     Cost,
@@ -217,7 +216,8 @@ def _binary_filter(name: str, filters: int, advice: str) -> Operation:
         neighbourhood=Neighbourhood(halo=halo),
         plan_of=_binary(halo),
         limits=Limits(check=_check_binary),
-        cost=Cost(memory=3.0, at_once=AtOnce(function=2**20, when=_is_unrepeated)),
+        adapter=Adapter(kernels=(f"skimage.morphology.binary_{name}",)),
+        cost=Cost(memory=3.0, at_once=IN_BANDS._replace(function=2**20, when=_is_unrepeated)),
         deprecated=f"use morphology.{name}{advice}",
     )
 

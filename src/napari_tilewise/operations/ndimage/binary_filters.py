@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,8 +12,8 @@ from napari_tilewise.errors import InvalidParameter
 from napari_tilewise.operations.ndimage.nd_parameters import NO_ARRAY, ORIGIN, centred, check_window
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    IN_BANDS,
     IN_ONE_CALL,
-    AtOnce,
     Block,
     Call,
     Constraint,
@@ -133,9 +134,9 @@ def _declared(
         neighbourhood=Neighbourhood(halo=halo),
         result=ResultSpec(output=Output.MASK, dtype=lambda call: np.bool_),
         limits=Limits(check=_check if repeats else _check_pair),
-        adapter=NO_ARRAY,
+        adapter=replace(NO_ARRAY, kernels=(f"scipy.ndimage.{name}",) if repeats else ()),
         constraints=(Constraint(names=("brute_force", "origin"), satisfy=_harmless),),
-        cost=Cost(memory=3.0, at_once=AtOnce(function=IN_ONE_CALL, when=_is_one_step)),
+        cost=Cost(memory=3.0, at_once=IN_BANDS._replace(function=IN_ONE_CALL, when=_is_one_step)),
         note="iterations=0, until nothing changes, reaches anywhere and is refused: a large number "
         "does the same within its halo."
         if repeats
