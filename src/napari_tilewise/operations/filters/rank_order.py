@@ -13,7 +13,7 @@ import numpy as np
 from napari_tilewise.errors import InvalidImage
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
-    IN_ONE_CALL,
+    IN_MEMORY,
     PER_PIXEL,
     AtOnce,
     Block,
@@ -116,7 +116,7 @@ OPERATIONS = (
         kind=Kind.STATISTIC,
         result=ResultSpec(dtype=_dtype, parts=_parts),
         plan_of=_plan,
-        cost=Cost(numbers=PER_PIXEL, memory=6.0, at_once=AtOnce(function=IN_ONE_CALL, finite=True)),
+        cost=Cost(numbers=PER_PIXEL, memory=6.0, at_once=AtOnce(function=IN_MEMORY, finite=True)),
         note="All distinct values are held in memory; a float image may have one per pixel.",
     ),
 )

@@ -32,7 +32,6 @@ from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.deviation import ADDED_IN_ORDER
 from napari_tilewise.operations.spec.operation import (
     IN_MEMORY,
-    IN_ONE_CALL,
     PER_PIXEL,
     Accuracy,
     Adapter,
@@ -279,7 +278,7 @@ CHEAP = Cost(
     memory=4.0,
     numbers=counted_levels,
     largest_region=bins_of,
-    at_once=AtOnce(function=2**18, counted=True, when=lambda call: call.dtype.kind in "bui"),
+    at_once=AtOnce(function=IN_MEMORY, counted=True, when=lambda call: call.dtype.kind in "bui"),
 )
 """Floating-point images go through passes however small: a kernel counts their bins."""
 
@@ -360,7 +359,7 @@ OPERATIONS = (
             numbers=lambda call: PER_PIXEL if call.dtype.itemsize > 2 else 0,
             largest_region=largest_cut,
             memory=5.0,
-            at_once=AtOnce(function=IN_ONE_CALL, finite=True, counted=True),
+            at_once=AtOnce(function=IN_MEMORY, finite=True, counted=True),
         ),
         step=MASK_ABOVE,
         note=ROUNDING + " A function as initial_guess receives all pixels of the image at once.",
