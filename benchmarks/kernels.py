@@ -129,6 +129,8 @@ def windows(name: str, grey: np.ndarray) -> Iterator[Case]:
     # SciPy and the rank filters need seconds: a part of the image shows as much.
     part = grey[:256, :256]
     yield "skimage.filters.median", f"median {name} 5x5", filters.median, (part, box), {}
+    path, percentile = "scipy.ndimage.percentile_filter", ndi.percentile_filter
+    yield path, f"percentile_filter {name} 5x5", percentile, (part, 25, 5), {}
     for function in (morphology.erosion, morphology.opening):
         path = f"skimage.morphology.{function.__name__}"
         yield path, f"{function.__name__} {name} disk 7", function, (part, disk), {}

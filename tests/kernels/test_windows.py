@@ -283,7 +283,7 @@ def test_what_is_left_to_the_function(instruction_set: str) -> None:
     assert not rank.accepts(image.astype("u1"), np.ones((3, 3)), mask=image[:-1] > 0)
 
 
-@pytest.mark.parametrize("dtype", GREY)
+@pytest.mark.parametrize("dtype", [*GREY, "i1", "i2", "i4", "u4", "?"])
 def test_extreme_filters(dtype: str, instruction_set: str) -> None:
     rng = np.random.default_rng([8, len(dtype)])
     for trial in range(20):
@@ -293,8 +293,44 @@ def test_extreme_filters(dtype: str, instruction_set: str) -> None:
             if trial % 2 == 0 and min(image.shape) == 1:
                 continue
             path = f"scipy.ndimage.{function.__name__}"
-            compare(path, function, image, mode=MODES[trial % 5], origin=0, **params)
+            compare(path, function, image, mode=MODES[trial % 5], cval=1, origin=0, **params)
             assert not KERNELS[path].accepts(image, origin=1, **params)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2", "i2", "i4", "f4", "f8", "?"])
+def test_rank_filters(dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([11, len(dtype)])
+    for trial in range(24):
+        image, footprint = scene(rng, dtype, (2, 3)[trial % 2])
+        mode, count = MODES[trial % 5], int(np.count_nonzero(footprint))
+        window: dict[str, Any] = {"footprint": footprint}
+        if trial % 3 == 0:
+            sizes = tuple(int(n) for n in rng.integers(1, 5, image.ndim))
+            window, count = {"size": sizes}, int(np.prod(sizes))
+        params = {**window, "mode": mode, "cval": 1.0}
+        share = (0, 25.5, 50, 99.9, 100, -30)[trial % 6]
+        calls = (
+            (ndi.median_filter, {}),
+            (ndi.rank_filter, {"rank": int(rng.integers(-count, count))}),
+            (ndi.percentile_filter, {"percentile": share}),
+        )
+        for function, further in calls:
+            compare(f"scipy.ndimage.{function.__name__}", function, image, **further, **params)
+
+
+def test_rank_filters_leave_to_scipy_what_it_says_of_windows() -> None:
+    image = np.arange(30.0).reshape(5, 6)
+    rank, share = KERNELS["scipy.ndimage.rank_filter"], KERNELS["scipy.ndimage.percentile_filter"]
+    assert rank.accepts(image, rank=8, size=3, origin=0)
+    assert not rank.accepts(image, rank=9, size=3)
+    assert not rank.accepts(image, rank=1.0, size=3)
+    assert not rank.accepts(image, rank=1, size=3, footprint=np.ones((3, 3)))
+    assert not rank.accepts(image, rank=1, size=3, origin=(0, 1))
+    assert not rank.accepts(image, rank=1, size=3, output=np.float32)
+    assert not rank.accepts(image, rank=1, size=3, mode=("wrap", "nearest"))
+    assert not rank.accepts(np.where(image == 4, np.nan, image), rank=1, size=3)
+    assert not rank.accepts(image[0], rank=1, size=3)
+    assert not share.accepts(image, percentile=101, size=3)
 
 
 def test_boxes_axis_by_axis(instruction_set: str) -> None:

@@ -109,6 +109,9 @@ _STANDS_FOR = {
     "oriented_cells": ("skimage.feature.hog",),
     "patch_means": ("skimage.restoration.denoise_nl_means",),
     "rank_windows": (
+        "scipy.ndimage.median_filter",
+        "scipy.ndimage.percentile_filter",
+        "scipy.ndimage.rank_filter",
         "skimage.filters.median",
         "skimage.filters.rank.mean",
         "skimage.filters.rank.median",

@@ -184,3 +184,23 @@ def window_suits(image: np.ndarray, footprint: Any, mode: str) -> bool:
         return False
     reaches = zip(footprint.shape, image.shape, strict=True)
     return mode != "reflect" or all(not (size // 2 >= 4 * n > 4) for size, n in reaches)
+
+
+def size_or_footprint(image: np.ndarray, size: Any, footprint: Any) -> Any:
+    """Return the footprint that ndimage's filters mean; None where they say what is wrong.
+
+    Parameters
+    ----------
+    image
+        Of the number of axes.
+    size
+        One length, or one per axis; None where there is a footprint.
+    footprint
+        None where there is a size.
+    """
+    if footprint is not None:
+        return footprint if size is None else None
+    if size is None:
+        return None
+    sizes = (size,) * image.ndim if np.ndim(size) == 0 else tuple(size)
+    return np.ones(sizes, bool) if len(sizes) == image.ndim and min(sizes) > 0 else None

@@ -24,6 +24,7 @@ from napari_tilewise.kernels.footprint_windows import (
     filter_bands,
     has_nan,
     holds,
+    size_or_footprint,
     volume_sizes,
     window_suits,
 )
@@ -319,15 +320,6 @@ BLACK_TOPHAT = Kernel("skimage.morphology.black_tophat", _exact, _difference(ope
 # -- ndimage's filters -----------------------------------------------------------------------------
 
 
-def _filter_footprint(input: np.ndarray, size: Any, footprint: Any) -> Any:
-    if footprint is not None:
-        return footprint if size is None else None
-    if size is None:
-        return None
-    sizes = (size,) * input.ndim if np.ndim(size) == 0 else tuple(size)
-    return np.ones(sizes, bool) if len(sizes) == input.ndim and min(sizes) > 0 else None
-
-
 def _exact_for_filter(
     input: np.ndarray,
     size: Any = None,
@@ -339,9 +331,9 @@ def _exact_for_filter(
     *,
     axes: Any = None,
 ) -> bool:
-    if input.dtype not in GREY or output is not None or axes is not None or np.any(origin):
+    if output is not None or axes is not None or np.any(origin):
         return False
-    pixels = _filter_footprint(input, size, footprint)
+    pixels = size_or_footprint(input, size, footprint)
     return (
         pixels is not None
         and isinstance(mode, str)
@@ -365,8 +357,12 @@ def _extreme_of(largest: bool) -> Callable[..., np.ndarray]:
         axes: Any = None,
     ) -> np.ndarray:
         """Return the extreme of every window."""
-        window = FootprintWindow.of(_filter_footprint(input, size, footprint))
-        return extreme_filter(input, window, largest=largest, mode=mode, cval=cval)
+        window = FootprintWindow.of(size_or_footprint(input, size, footprint))
+        level = cval
+        if mode == "constant" and input.dtype not in GREY:
+            level = float(as_grey(np.array([cval], input.dtype))[0])
+        levels = extreme_filter(as_grey(input), window, largest=largest, mode=mode, cval=level)
+        return from_grey(levels, input.dtype)
 
     return run
 

@@ -23,6 +23,7 @@ from napari_tilewise.kernels.footprint_windows import (
     filter_bands,
     has_nan,
     holds,
+    size_or_footprint,
     volume_sizes,
     window_suits,
 )
@@ -147,7 +148,14 @@ def _exact_for_median(
     behavior: str = "ndimage",
 ) -> bool:
     footprint = _median_footprint(image, footprint)
-    if behavior != "ndimage" or mode not in MODES:
+    return behavior == "ndimage" and _exact_for_window(image, footprint, out, mode, cval)
+
+
+def _exact_for_window(
+    image: np.ndarray, footprint: Any, out: np.ndarray | None, mode: Any, cval: float
+) -> bool:
+    """Return whether the values of a rank in windows are known, whichever rank."""
+    if not isinstance(mode, str) or mode not in MODES:
         return False
     if not window_suits(image, footprint, mode):
         return False
@@ -181,8 +189,19 @@ def median(
     image, footprint, out, mode, cval, behavior
         As there.
     """
-    window, dtype = FootprintWindow.of(_median_footprint(image, footprint)), image.dtype
-    rank = len(window.offsets) // 2
+    window = FootprintWindow.of(_median_footprint(image, footprint))
+    return _ordered(image, window, len(window.offsets) // 2, (mode, cval), out)
+
+
+def _ordered(
+    image: np.ndarray,
+    window: FootprintWindow,
+    rank: int,
+    border: tuple[str, float],
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return the value of a rank in every window, of images of any ordered data type."""
+    (mode, cval), dtype = border, image.dtype
     if dtype in GREY:
         return rank_filter(image, window, rank, mode=mode, cval=cval, out=out)
     level = float(as_grey(np.array([cval], dtype))[0]) if mode == "constant" else 0.0
@@ -191,6 +210,80 @@ def median(
 
 
 MEDIAN = Kernel("skimage.filters.median", _exact_for_median, median)
+
+
+# -- ndimage's filters -----------------------------------------------------------------------------
+
+
+def _exact_for_windows(
+    input: np.ndarray,
+    size: Any = None,
+    footprint: Any = None,
+    output: Any = None,
+    mode: Any = "reflect",
+    cval: float = 0.0,
+    origin: Any = 0,
+    *,
+    axes: Any = None,
+) -> bool:
+    if output is not None or axes is not None or np.any(origin):
+        return False
+    pixels = size_or_footprint(input, size, footprint)
+    return pixels is not None and _exact_for_window(input, pixels, None, mode, cval)
+
+
+def _exact_for_rank_filter(input: np.ndarray, rank: Any, *window: Any, **params: Any) -> bool:
+    if not isinstance(rank, int | np.integer) or not _exact_for_windows(input, *window, **params):
+        return False
+    count = _count(input, *window[:2], **params)
+    return bool(-count <= rank < count)
+
+
+def _exact_for_percentile(input: np.ndarray, percentile: Any, *window: Any, **params: Any) -> bool:
+    return -100 <= percentile <= 100 and _exact_for_windows(input, *window, **params)
+
+
+def _count(input: np.ndarray, size: Any = None, footprint: Any = None, **_: Any) -> int:
+    """Return the number of a window's pixels."""
+    return int(np.count_nonzero(size_or_footprint(input, size, footprint)))
+
+
+def _ranked_windows(
+    input: np.ndarray,
+    rank: int,
+    size: Any = None,
+    footprint: Any = None,
+    output: Any = None,
+    mode: str = "reflect",
+    cval: float = 0.0,
+    origin: Any = 0,
+    *,
+    axes: Any = None,
+) -> np.ndarray:
+    """Return the value of a rank in every window, as `scipy.ndimage.rank_filter` does."""
+    window = FootprintWindow.of(np.asarray(size_or_footprint(input, size, footprint)))
+    return _ordered(input, window, rank % len(window.offsets), (mode, cval))
+
+
+def _median_filter(input: np.ndarray, *window: Any, **params: Any) -> np.ndarray:
+    return _ranked_windows(input, _count(input, *window[:2], **params) // 2, *window, **params)
+
+
+def _percentile_filter(
+    input: np.ndarray, percentile: float, *window: Any, **params: Any
+) -> np.ndarray:
+    """Return a local percentile: the value below which so many of the window's pixels lie."""
+    count = _count(input, *window[:2], **params)
+    share = percentile + 100.0 if percentile < 0 else percentile
+    rank = count - 1 if share == 100 else int(float(count) * share / 100.0)
+    return _ranked_windows(input, rank, *window, **params)
+
+
+MEDIAN_FILTER = Kernel("scipy.ndimage.median_filter", _exact_for_windows, _median_filter)
+RANK_FILTER = Kernel("scipy.ndimage.rank_filter", _exact_for_rank_filter, _ranked_windows)
+PERCENTILE_FILTER = Kernel(
+    "scipy.ndimage.percentile_filter", _exact_for_percentile, _percentile_filter
+)
 
 
 # -- filters.rank ----------------------------------------------------------------------------------

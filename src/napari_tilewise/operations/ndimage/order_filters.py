@@ -33,7 +33,7 @@ from napari_tilewise.operations.ndimage.nd_parameters import (
 )
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
-    IN_MEMORY,
+    IN_BANDS,
     IN_ONE_CALL,
     Adapter,
     AtOnce,
@@ -141,12 +141,12 @@ def _filter(name: str, first: dict[str, Spec] | None = None, **cost: Any) -> Ope
         constraints=(Constraint(names=("size",), satisfy=default_size),),
         limits=Limits(check=checked(_check_pixels, _check_window, _check_rank)),
         adapter=Adapter(
-            kernels=(f"scipy.ndimage.{name}",) if name in EXTREMES else (),
+            kernels=() if name == "generic_filter" else (f"scipy.ndimage.{name}",),
             modernize=untiled(axes=AXES, extra_arguments=ARGUMENTS, extra_keywords=ARGUMENTS),
         ),
         cost=Cost(
             memory=4.0,
-            at_once=AtOnce(function=IN_ONE_CALL, kernel=IN_MEMORY, finite=True, when=is_one_window),
+            at_once=IN_BANDS._replace(function=IN_ONE_CALL, finite=True, when=is_one_window),
             **cost,
         ),
         note="NaN is refused where the window is a full box, whose running minima and maxima carry "
