@@ -645,7 +645,7 @@ def test_small_regions_are_those_of_scikit_image(by_function: list[str]) -> None
     [
         (("label", "mean_intensity"), "u2", 0),
         (("mean_intensity",), "f4", 1),
-        (("extent",), "u2", 1),
+        (("eccentricity",), "u2", 1),
     ],
 )
 def test_small_tables_whose_objects_are_read_are_the_functions(

@@ -336,6 +336,8 @@ def test_levels_that_are_counted(dtype: str, instruction_set: str) -> None:
         image = image_of(rng, shape, dtype)
         if dtype == "int32":
             image = image % 5000 - 2500
+        if trial % 7 == 3:
+            image = np.full_like(image, image.flat[0])
         if ndim == 3 and shape[-1] <= 4:
             assert not KERNELS[otsu].accepts(image)
             continue

@@ -261,7 +261,9 @@ def equalize_hist(image: np.ndarray, nbins: int = 256, mask: Any = None) -> np.n
     image = contiguous(image)
     pixels, counted = image.ravel(), (image if mask is None else image[mask]).ravel()
     result = np.empty(pixels.shape, float_dtype(image.dtype))
-    if image.dtype.kind == "f":
+    if image.dtype.kind in "ui" and _is_constant(pixels):
+        result.fill(1)
+    elif image.dtype.kind == "f":
         _draw(pixels, _histogram(counted, nbins), result)
     elif image.dtype == np.bool_:
         table = _drawn(np.arange(2.0), _histogram(counted, nbins))
@@ -273,7 +275,8 @@ def equalize_hist(image: np.ndarray, nbins: int = 256, mask: Any = None) -> np.n
         if mask is None:
             table[used] = _shares(_Histogram(counts, used))
         else:  # beyond the mask there may be other levels
-            table = _drawn(np.arange(len(table)), _of_all_levels(used, counts))
+            low, high = int(levels.min()), int(levels.max()) + 1
+            table[low:high] = _drawn(np.arange(low, high), _of_all_levels(used, counts))
         _look_up(table, levels, result)
     return result.reshape(image.shape)
 
