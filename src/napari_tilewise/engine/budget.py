@@ -281,9 +281,14 @@ def cache_bytes(stacks: Sequence[Stack], tile: Sequence[int], free: int, sharers
     return pixels if rows < pixels <= most else rows
 
 
+def _reads_again(call: Call) -> bool:
+    operation = call.operation
+    return operation.kind in SEVERAL_PASSES and operation.cost.reads_again(call)
+
+
 def _read_again(stacks: Sequence[Stack]) -> int:
     """Return the bytes of the images that several passes read: decoded once, if all fits."""
-    again = [stack for stack in stacks if stack.call.operation.kind in SEVERAL_PASSES]
+    again = [stack for stack in stacks if _reads_again(stack.call)]
     sources = {id(s): s for stack in again for s in (stack.source, *stack.images.values())}
     return sum(
         prod(source.shape) * source.dtype.itemsize

@@ -176,7 +176,12 @@ OPERATIONS = (
         result=ResultSpec(output=Output.TABLE, shape=lambda call: None),
         step=AsStep(calibration=REGION_UNITS),
         plan_of=table_plan,
-        **{**SHARED, "cost": replace(SHARED["cost"], numbers=OnDisk(), at_once=TABLE_AT_ONCE)},
+        **{
+            **SHARED,
+            "cost": replace(
+                SHARED["cost"], numbers=OnDisk(), at_once=TABLE_AT_ONCE, reads_again=_reads_objects
+            ),
+        },
         note="An object larger than a tile is read whole while it is measured. Layers and "
         "files are measured in their units, unless spacing is set; arrays in pixels.",
     ),

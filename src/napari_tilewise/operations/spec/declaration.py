@@ -285,6 +285,8 @@ class Cost:
     largest_region: Callable[[Call], int] | None = None
     """Pixels of the largest region that passes visit besides tiles, or of what parameters take
     however small the image is, such as a kernel of weights, where that may be more."""
+    reads_again: Callable[[Call], bool] = lambda _: True
+    """Whether a call reads the image again after its first pass, where its kind takes several."""
     holds_gil: bool = False
     """Whether it holds Python's global lock for most of its time: threads do not make it faster."""
     trial: Trial = ANY_IMAGE
