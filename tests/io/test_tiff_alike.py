@@ -13,7 +13,7 @@ import tifffile
 from PIL import Image as Picture
 
 from napari_tilewise.errors import SourceUnreadable, SourceWarning
-from napari_tilewise.io.readers import tiff_header
+from napari_tilewise.io.readers import tiff, tiff_header
 from napari_tilewise.io.readers.open_image import open_image
 from napari_tilewise.io.readers.tiff_header import plain_header
 
@@ -97,10 +97,10 @@ def test_what_lies_elsewhere_is_looked_at_each_time(
     path = tmp_path / "a.tif"
     kind = {name: options[name] for name in ("ome", "imagej") if name in options}
     options = {name: value for name, value in options.items() if name not in kind}
-    with tifffile.TiffWriter(path, **kind) as tiff:
-        tiff.write(PIXELS[0], **options)
+    with tifffile.TiffWriter(path, **kind) as file:
+        file.write(PIXELS[0], **options)
         if "subifds" in options:
-            tiff.write(PIXELS[0, ::2, ::2], subfiletype=1)
+            file.write(PIXELS[0, ::2, ::2], subfiletype=1)
     for _ in range(2):
         with warnings.catch_warnings(record=True) as texts:
             warnings.simplefilter("always", SourceWarning)
@@ -123,13 +123,29 @@ def test_a_file_that_was_cut_is_not_alike(tmp_path: Path) -> None:
         open_image(cut)
 
 
+def test_a_file_that_is_gone_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, PIXELS[0])
+    open_image(path)
+
+    def removed(path: Path) -> bytes | None:
+        header = plain_header(path)
+        path.unlink(missing_ok=True)
+        return header
+
+    monkeypatch.setattr(tiff, "plain_header", removed)
+    for _ in range(2):  # after its header was read, and before
+        with pytest.raises(SourceUnreadable, match=r"'a\.tif' cannot be read: a file of it"):
+            tiff.open_tiff(path, "a.tif")
+
+
 @pytest.mark.parametrize("bigtiff", [False, True])
 def test_a_header_that_ends_early_tells_nothing(tmp_path: Path, bigtiff: bool) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, PIXELS[0], bigtiff=bigtiff)
     whole = path.read_bytes()
-    with tifffile.TiffFile(path) as tiff:
-        last = max(tiff.pages.first.tags.values(), key=lambda tag: tag.valueoffset)
+    with tifffile.TiffFile(path) as file:
+        last = max(file.pages.first.tags.values(), key=lambda tag: tag.valueoffset)
     for end in range(last.valueoffset + last.valuebytecount):
         path.write_bytes(whole[:end])
         assert plain_header(path) is None

@@ -90,12 +90,12 @@ def open_tiff(path: Path, name: str, number: int = 0) -> Image:
     number
         The series.
     """
-    header = None if number else plain_header(path)
-    alike = image_alike(header, path, name)
-    if alike is not None:
-        return alike
     pixels: MappedPixels | None = None
     try:
+        header = None if number else plain_header(path)
+        alike = image_alike(header, path, name)
+        if alike is not None:
+            return alike
         check_places(path, name)
         with library_messages(name) as messages, tifffile.TiffFile(path) as tiff:
             check_end(tiff, name)
