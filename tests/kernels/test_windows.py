@@ -195,6 +195,27 @@ def test_rank(name: str, dtype: str, instruction_set: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize(
+    "name", ["minimum", "maximum", "gradient", "enhance_contrast", "threshold", "pop"]
+)
+def test_ranks_around_a_pixel(name: str, dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([6, len(dtype), len(name)])
+    function = quiet(getattr(filters.rank, name))
+    for trial in range(20):
+        ndim = (2, 2, 3)[trial % 3]
+        image = image_of(rng, shape_of(rng, ndim, 70 if ndim == 2 else 9), dtype)
+        image = image >> (6 if dtype == "uint16" else 0)  # few levels: the function counts them
+        footprint = rng.random(tuple(rng.integers(1, 9 if ndim == 2 else 4, ndim))) < 0.7
+        footprint[tuple(n // 2 for n in footprint.shape)] = True
+        compare(f"skimage.filters.rank.{name}", function, image, footprint)
+    large = np.ones((31, 31), np.uint8)  # more pixels than a byte counts
+    compare(f"skimage.filters.rank.{name}", function, image_of(rng, (40, 50), dtype) % 200, large)
+    kernel = KERNELS[f"skimage.filters.rank.{name}"]
+    assert not kernel.accepts(image, footprint, mask=image > 0)
+    assert not kernel.accepts(image, np.array([[1, 0, 1]]))  # without the pixel itself
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 @pytest.mark.parametrize("name", ["mean", "median"])
 def test_ranks_of_masked_pixels_and_moved_windows(
     name: str, dtype: str, instruction_set: str

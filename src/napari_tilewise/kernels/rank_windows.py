@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage as ndi
@@ -27,8 +27,13 @@ from napari_tilewise.kernels.footprint_windows import (
     volume_sizes,
     window_suits,
 )
+from napari_tilewise.kernels.grey_morphology import extreme_filter
 from napari_tilewise.kernels.kernel import Kernel
 from napari_tilewise.kernels.library import call
+from napari_tilewise.kernels.threads import in_pieces
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _LARGEST_NETWORK = 130
 """Pixels of a footprint, for floating-point images."""
@@ -400,3 +405,100 @@ def _ranked(
 
 RANK_MEDIAN = Kernel("skimage.filters.rank.median", _exact_for_rank, rank_median)
 RANK_MEAN = Kernel("skimage.filters.rank.mean", _exact_for_rank, rank_mean)
+
+
+# -- what follows from extremes and means ----------------------------------------------------------
+
+
+def _exact_around(
+    image: np.ndarray,
+    footprint: Any,
+    out: np.ndarray | None = None,
+    mask: Any = None,
+    shift_x: int = 0,
+    shift_y: int = 0,
+    shift_z: int = 0,
+) -> bool:
+    """Return whether every window holds at least its own pixel."""
+    if out is not None or mask is not None or any((shift_x, shift_y, shift_z)):
+        return False
+    if not _exact_for_rank(image, footprint):
+        return False
+    pixels = np.asarray(footprint) > 0
+    return bool(pixels[tuple(n // 2 for n in pixels.shape)])
+
+
+def _extreme(image: np.ndarray, footprint: Any, *, largest: bool) -> np.ndarray:
+    """Return the extreme of the pixels of each window that lie inside the image."""
+    beyond = 0.0 if largest else float(np.iinfo(image.dtype).max)
+    window = FootprintWindow.of(np.asarray(footprint) > 0)
+    return extreme_filter(image, window, largest=largest, mode="constant", cval=beyond)
+
+
+def _minimum(image: np.ndarray, footprint: Any) -> np.ndarray:
+    return _extreme(image, footprint, largest=False)
+
+
+def _maximum(image: np.ndarray, footprint: Any) -> np.ndarray:
+    return _extreme(image, footprint, largest=True)
+
+
+def _gradient(image: np.ndarray, footprint: Any) -> np.ndarray:
+    high = _maximum(image, footprint)
+    high -= _minimum(image, footprint)
+    return high
+
+
+def _enhanced(image: np.ndarray, footprint: Any) -> np.ndarray:
+    """Return which of the extremes is nearer; of two equally near the lower."""
+    low, high = _minimum(image, footprint), _maximum(image, footprint)
+    pixels, lows, highs = image.reshape(-1), low.reshape(-1), high.reshape(-1)
+
+    def choose(piece: slice) -> None:
+        is_high = highs[piece] - pixels[piece] < pixels[piece] - lows[piece]
+        np.copyto(lows[piece], highs[piece], where=is_high)
+
+    in_pieces(choose, image.size)
+    return low
+
+
+def _above_mean(image: np.ndarray, footprint: Any) -> np.ndarray:
+    return np.asarray(image > rank_mean(image, footprint)).astype(image.dtype)
+
+
+def _population(image: np.ndarray, footprint: Any) -> np.ndarray:
+    """Return how many pixels of each window lie inside: the same but near the border."""
+    pixels = np.asarray(footprint) > 0
+    lengths = [min(n, 2 * k) for n, k in zip(image.shape, pixels.shape, strict=True)]
+    few = ndi.correlate(np.ones(lengths, np.int64), pixels, mode="constant").astype(image.dtype)
+    places = [
+        np.r_[: m // 2, np.full(n - m, m // 2), m // 2 : m]
+        for n, m in zip(image.shape, lengths, strict=True)
+    ]
+    return np.asarray(few[np.ix_(*places)])
+
+
+def _around(name: str, filtered: Callable[[np.ndarray, Any], np.ndarray]) -> Kernel:
+    def run(
+        image: np.ndarray,
+        footprint: Any,
+        out: np.ndarray | None = None,
+        mask: Any = None,
+        shift_x: int = 0,
+        shift_y: int = 0,
+        shift_z: int = 0,
+    ) -> np.ndarray:
+        """Return what the filter makes of each window."""
+        return filtered(contiguous(image), footprint)
+
+    return Kernel(f"skimage.filters.rank.{name}", _exact_around, run)
+
+
+RANKS_AROUND = (
+    _around("minimum", _minimum),
+    _around("maximum", _maximum),
+    _around("gradient", _gradient),
+    _around("enhance_contrast", _enhanced),
+    _around("threshold", _above_mean),
+    _around("pop", _population),
+)

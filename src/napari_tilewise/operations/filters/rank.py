@@ -277,6 +277,12 @@ def _rank(
     )
 
 
+def _fast(name: str, *, optional: bool = False) -> Operation:
+    """Declare a filter that a kernel stands in for."""
+    adapter = Adapter(kernels=(f"skimage.filters.rank.{name}",))
+    return _rank(name, optional=optional, adapter=adapter)
+
+
 def _percentile(name: str, *, levels: bool = False, both: bool = True) -> Operation:
     specs = {"p0": SHARE, "p1": SHARE} if both else {"p0": SHARE}
     return _rank(f"{name}_percentile" if name else "percentile", levels=levels, specs=specs)
@@ -287,23 +293,23 @@ def _bilateral(name: str) -> Operation:
 
 
 OPERATIONS = (
-    _rank("median", optional=True, adapter=Adapter(kernels=("skimage.filters.rank.median",))),
-    _rank("mean", adapter=Adapter(kernels=("skimage.filters.rank.mean",))),
+    _fast("median", optional=True),
+    _fast("mean"),
     _rank("geometric_mean"),
-    _rank("minimum"),
-    _rank("maximum"),
+    _fast("minimum"),
+    _fast("maximum"),
     replace(_rank("modal"), title="Mode (rank)"),
     _rank("majority"),
-    _rank("gradient"),
+    _fast("gradient"),
     _rank("entropy", dtype=np.float64),
     replace(_rank("otsu"), title="Otsu threshold (rank)"),
-    _rank("threshold"),
-    _rank("enhance_contrast"),
+    _fast("threshold"),
+    _fast("enhance_contrast"),
     _rank("autolevel", levels=True),
     _rank("equalize", levels=True),
     _rank("subtract_mean", levels=True),
     _rank("noise_filter", levels=True),
-    replace(_rank("pop"), title="Population (rank)"),
+    replace(_fast("pop"), title="Population (rank)"),
     _rank("sum"),
     _percentile("", both=False),
     _percentile("mean"),
