@@ -8,8 +8,8 @@
 # A good guess: 255, by NumPy's rules, or -1, as in C and Cython, whose small integers become signed; and at least
 # the same number for a loop over the pixels as for the array expression.
 #
-# Why it matters: Gradients, local contrasts and sums of absolute differences in a loop are right where the image
-# rises, and 1.8e19 where it falls. The sum of these wraps too, so totals can come out as plausible negative numbers.
+# Why it matters: Gradients, local contrasts and sums of absolute differences in a loop over the pixels are right
+# where the image rises, and 1.8e19 where it falls; a comparison with a threshold is then true.
 set -euo pipefail
 
 folder=$(mktemp -d)
