@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 RNG = np.random.default_rng(0)
-RGB = RNG.random((403, 500, 3))
+RGB = RNG.random((1203, 500, 3))
 GREY = RNG.random((1203, 1100)).astype(np.float32)
 
 

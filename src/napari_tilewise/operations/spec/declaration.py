@@ -228,8 +228,9 @@ processors save."""
 KERNELS_AT_ONCE = AtOnce()
 SLOW_AT_ONCE = AtOnce(passes=SLOW)
 """Of passes that take more than some 50 ns for a pixel."""
-LIGHT = AtOnce(function=2**22)
-"""Of functions that take little more time than their result takes to be written."""
+LIGHT = AtOnce(function=IN_MEMORY)
+"""Of functions that take little more time than their result takes to be written: a copy of bands
+or tiles into it takes as long again."""
 SMALL_WHOLE = AtOnce(function=IN_ONE_CALL, finite=True)
 """Of functions whose plans refuse nothing but NaN and infinity, and need more time for one tile."""
 IN_BANDS = AtOnce(kernel=2**26, copies=4)
