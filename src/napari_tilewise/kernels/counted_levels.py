@@ -150,8 +150,9 @@ def _counts(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return counts
 
     parts = np.array_split(pixels, max(1, pixels.size // _PART))
-    counts = np.sum(run_parts([partial(counted, part) for part in parts]), axis=0)
-    levels = np.flatnonzero(counts)
+    tables = run_parts([partial(counted, part) for part in parts])
+    counts = tables[0] if len(tables) == 1 else np.sum(tables, axis=0)
+    levels = np.flatnonzero(counts > 0)  # of booleans it takes a third of the time
     return levels, counts[levels]
 
 

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from napari_tilewise.kernels import Kernel
     from napari_tilewise.types import AnyFunction
 
-FEW_PIXELS = 2**16
-"""Which NumPy looks at before a kernel would begin."""
+FEW_PIXELS = 2**18
+"""Which NumPy looks at in less time than a kernel: 300 x 300 of float32 in 21 microseconds, not 47,
+and 512 x 512 in 44, not 69, after a function that filled the processor's caches."""
 
 
 class _Bits(NamedTuple):
