@@ -44,9 +44,9 @@ def main(side: int, rounds: int) -> None:
         for _ in range(rounds):
             for name, build in builders.items():
                 built, result = timed(build)
-                made, _ = timed(lambda result=result: dict(result.__dask_graph__()))  # type: ignore[misc]
+                graphed, _ = timed(lambda result=result: dict(result.__dask_graph__()))  # type: ignore[misc]
                 computed, _ = timed(result.compute)
-                for part, seconds in (("build", built), ("graph", made), ("compute", computed)):
+                for part, seconds in (("build", built), ("graph", graphed), ("compute", computed)):
                     least[part, name] = min(least.get((part, name), seconds), seconds)
     print("| each chunk (ms) | napari-tilewise | map_blocks | ratio |")
     print("|---|---:|---:|---:|")
