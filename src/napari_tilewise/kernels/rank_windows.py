@@ -237,18 +237,42 @@ def _exact_for_windows(
     return pixels is not None and _exact_for_window(input, pixels, None, mode, cval)
 
 
-def _exact_for_rank_filter(input: np.ndarray, rank: Any, *window: Any, **params: Any) -> bool:
-    if not isinstance(rank, int | np.integer) or not _exact_for_windows(input, *window, **params):
+def _exact_for_rank_filter(
+    input: np.ndarray,
+    rank: Any,
+    size: Any = None,
+    footprint: Any = None,
+    output: Any = None,
+    mode: Any = "reflect",
+    cval: float = 0.0,
+    origin: Any = 0,
+    *,
+    axes: Any = None,
+) -> bool:
+    window = size, footprint
+    if not _exact_for_windows(input, *window, output, mode, cval, origin, axes=axes):
         return False
-    count = _count(input, *window[:2], **params)
-    return bool(-count <= rank < count)
+    count = _count(input, *window)
+    return isinstance(rank, int | np.integer) and bool(-count <= rank < count)
 
 
-def _exact_for_percentile(input: np.ndarray, percentile: Any, *window: Any, **params: Any) -> bool:
-    return -100 <= percentile <= 100 and _exact_for_windows(input, *window, **params)
+def _exact_for_percentile(
+    input: np.ndarray,
+    percentile: Any,
+    size: Any = None,
+    footprint: Any = None,
+    output: Any = None,
+    mode: Any = "reflect",
+    cval: float = 0.0,
+    origin: Any = 0,
+    *,
+    axes: Any = None,
+) -> bool:
+    window = size, footprint, output, mode, cval, origin
+    return -100 <= percentile <= 100 and _exact_for_windows(input, *window, axes=axes)
 
 
-def _count(input: np.ndarray, size: Any = None, footprint: Any = None, **_: Any) -> int:
+def _count(input: np.ndarray, size: Any, footprint: Any) -> int:
     """Return the number of a window's pixels."""
     return int(np.count_nonzero(size_or_footprint(input, size, footprint)))
 
@@ -270,18 +294,39 @@ def _ranked_windows(
     return _ordered(input, window, rank % len(window.offsets), (mode, cval))
 
 
-def _median_filter(input: np.ndarray, *window: Any, **params: Any) -> np.ndarray:
-    return _ranked_windows(input, _count(input, *window[:2], **params) // 2, *window, **params)
+def _median_filter(
+    input: np.ndarray,
+    size: Any = None,
+    footprint: Any = None,
+    output: Any = None,
+    mode: Any = "reflect",
+    cval: float = 0.0,
+    origin: Any = 0,
+    *,
+    axes: Any = None,
+) -> np.ndarray:
+    """Return the local median, as `scipy.ndimage.median_filter` does."""
+    rank = _count(input, size, footprint) // 2
+    return _ranked_windows(input, rank, size, footprint, None, mode, cval)
 
 
 def _percentile_filter(
-    input: np.ndarray, percentile: float, *window: Any, **params: Any
+    input: np.ndarray,
+    percentile: float,
+    size: Any = None,
+    footprint: Any = None,
+    output: Any = None,
+    mode: Any = "reflect",
+    cval: float = 0.0,
+    origin: Any = 0,
+    *,
+    axes: Any = None,
 ) -> np.ndarray:
     """Return a local percentile: the value below which so many of the window's pixels lie."""
-    count = _count(input, *window[:2], **params)
+    count = _count(input, size, footprint)
     share = percentile + 100.0 if percentile < 0 else percentile
     rank = count - 1 if share == 100 else int(float(count) * share / 100.0)
-    return _ranked_windows(input, rank, *window, **params)
+    return _ranked_windows(input, rank, size, footprint, None, mode, cval)
 
 
 MEDIAN_FILTER = Kernel("scipy.ndimage.median_filter", _exact_for_windows, _median_filter)
