@@ -419,6 +419,32 @@ def test_isotropic_morphology(name: str, instruction_set: str) -> None:
     assert not kernel.accepts(mask, 2, out=np.empty_like(mask))
 
 
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "uint16", "int32", "int64", "uint64"])
+def test_boundaries_between_labels(dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([22, len(dtype)])
+    path = "skimage.segmentation.find_boundaries"
+    is_long = np.dtype(dtype).itemsize > 4
+    for trial in range(60):
+        ndim = 1 + trial % 3
+        labels = rng.integers(0, (2, 4, 100)[trial % 3], shape_of(rng, ndim, 70 if ndim < 3 else 9))
+        if np.dtype(dtype).itemsize > 2:
+            labels = labels * int(rng.choice([1, 700, 300_000])) - (trial % 5 == 0)
+        compare(
+            path,
+            segmentation.find_boundaries,
+            strided(rng, labels.astype(dtype)),
+            connectivity=int(rng.integers(1, ndim + 1)),
+            mode=("thick", "inner", "thick" if is_long else "outer")[trial % 7 % 3],
+            background=(0, 1, -1, 300)[trial % 4],
+        )
+    kernel = KERNELS[path]
+    long = np.array([[0, 2**62, 2**62 + 1], [0, 0, 1]])
+    compare(path, segmentation.find_boundaries, long)
+    assert not kernel.accepts(long, mode="outer")
+    assert not kernel.accepts(long, mode="subpixel")
+    assert not kernel.accepts(np.ones((3, 3)))
+
+
 def test_distances_to_background(instruction_set: str) -> None:
     rng = np.random.default_rng(18)
     path = "scipy.ndimage.distance_transform_edt"

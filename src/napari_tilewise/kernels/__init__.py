@@ -106,6 +106,7 @@ _STANDS_FOR = {
         "scipy.ndimage.prewitt",
         "scipy.ndimage.sobel",
     ),
+    "label_boundaries": ("skimage.segmentation.find_boundaries",),
     "oriented_cells": ("skimage.feature.hog",),
     "patch_means": ("skimage.restoration.denoise_nl_means",),
     "rank_windows": (

@@ -287,9 +287,12 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(halo=lambda call: 1, sampling=between_ends),
         limits=Limits(check=_check_boundaries),
         plan_of=_find_boundaries,
+        adapter=Adapter(kernels=("skimage.segmentation.find_boundaries",)),
         cost=Cost(
             memory=3.0,
-            at_once=AtOnce(function=2**20, when=lambda call: call["mode"] != "subpixel"),
+            at_once=AtOnce(
+                function=IN_MEMORY, kernel=IN_MEMORY, when=lambda call: call["mode"] != "subpixel"
+            ),
         ),
     ),
     Operation(
