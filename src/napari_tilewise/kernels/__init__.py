@@ -106,7 +106,7 @@ _STANDS_FOR = {
         "scipy.ndimage.prewitt",
         "scipy.ndimage.sobel",
     ),
-    "label_boundaries": ("skimage.segmentation.find_boundaries",),
+    "labels.label_boundaries": ("skimage.segmentation.find_boundaries",),
     "oriented_cells": ("skimage.feature.hog",),
     "patch_means": ("skimage.restoration.denoise_nl_means",),
     "rank_windows": (
@@ -141,7 +141,7 @@ _STANDS_FOR = {
         "skimage.morphology.remove_small_holes",
         "skimage.morphology.remove_small_objects",
     ),
-    "scipy_components": (
+    "labels.scipy_components": (
         "scipy.ndimage.binary_fill_holes",
         "scipy.ndimage.label",
     ),

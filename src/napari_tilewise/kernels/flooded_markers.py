@@ -24,9 +24,9 @@ from napari_tilewise.kernels.flood_slices import (
 )
 from napari_tilewise.kernels.footprint_windows import has_nan
 from napari_tilewise.kernels.kernel import Kernel
+from napari_tilewise.kernels.labels.scipy_components import NDIMAGE_LABEL
 from napari_tilewise.kernels.library import call
 from napari_tilewise.kernels.run_lists import RunLists
-from napari_tilewise.kernels.scipy_components import NDIMAGE_LABEL
 
 _INTEGERS = tuple(np.dtype(name) for name in ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"))
 _IMAGES = (*_INTEGERS, np.dtype("f4"), np.dtype("f8"), np.dtype(bool))

@@ -1,0 +1,1 @@
+"""Labels of objects as SciPy numbers them, the holes of masks, and boundaries between labels."""
