@@ -27,6 +27,7 @@ from napari_tilewise.operations.shared.histograms import (
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
+    IN_MEMORY,
     IN_ONE_CALL,
     Adapter,
     AtOnce,
@@ -218,7 +219,7 @@ OPERATIONS = (
             numbers=counted_levels,
             largest_region=bins_of,
             at_once=AtOnce(
-                function=IN_ONE_CALL,
+                function=IN_MEMORY,
                 finite=True,
                 counted=True,
                 when=_is_of_image,

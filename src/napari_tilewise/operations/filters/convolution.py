@@ -15,7 +15,7 @@ from napari_tilewise.operations.shared.common import BORDER, CVAL, as_float, che
 from napari_tilewise.operations.shared.private import reach
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.operation import (
-    IN_ONE_CALL,
+    IN_MEMORY,
     WIDENED_IN_BANDS,
     Adapter,
     AtOnce,
@@ -192,7 +192,7 @@ OPERATIONS = (
         limits=Limits(check=_check_sparse),
         cost=Cost(
             memory=6.0,
-            at_once=AtOnce(function=IN_ONE_CALL, when=lambda call: call["mode"] != "valid"),
+            at_once=AtOnce(function=IN_MEMORY, when=lambda call: call["mode"] != "valid"),
         ),
     ),
 )

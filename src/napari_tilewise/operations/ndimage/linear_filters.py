@@ -249,7 +249,9 @@ def _uniform(name: str, specs: dict[str, Spec], halo: Callable[[Call], HaloLike]
             memory=6.0,
             largest_region=_line_of_window,
             at_once=AtOnce(
-                function=IN_ONE_CALL, finite=True, shown=line_ends_are_finite if one_axis else None
+                function=IN_MEMORY if one_axis else IN_ONE_CALL,
+                finite=True,
+                shown=line_ends_are_finite if one_axis else None,
             ),
         ),
         note="Integers give the whole image's bits; those of which a window's sum may exceed 2**53 "
