@@ -417,8 +417,13 @@ SHOWN: dict[str, dict[str, Any]] = {
     "feature.corner_subpix": {"corners": np.array([[9, 9], [20, 31]]), "window_size": 9},
     "ndimage.center_of_mass": {},
     "ndimage.histogram": {"min": 0, "max": 1, "bins": 9},
+    "ndimage.mean": {},
+    "ndimage.standard_deviation": {},
+    "ndimage.sum": {},
+    "ndimage.sum_labels": {},
     "ndimage.uniform_filter1d": {"size": 4, "axis": 0, "origin": 1},
     "transform.integral_image": {},
+    "ndimage.variance": {},
     "transform.resize_local_mean": {"output_shape": (13, 60)},
 }
 

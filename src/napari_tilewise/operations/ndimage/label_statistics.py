@@ -324,6 +324,7 @@ OF_SUM = AT_ONCE._replace(shown=sum_is_finite)
 OF_GROUPS = AT_ONCE._replace(when=is_grouped)
 COST = Cost(numbers=PER_PIXEL, memory=8.0, at_once=AT_ONCE)
 COST_OF_GROUPS = replace(COST, at_once=OF_GROUPS)
+COST_OF_SUMS = replace(COST, at_once=OF_GROUPS._replace(shown=sum_is_finite))
 
 
 def _measurement(
@@ -334,7 +335,9 @@ def _measurement(
     accuracy: Accuracy = IDENTICAL,
     note: str = "",
 ) -> Operation:
-    is_by_position = specs is POSITIONED
+    cost = COST if specs is POSITIONED else COST_OF_GROUPS
+    if accuracy is SUMS and result is not VALUES:
+        cost = COST_OF_SUMS
     return Operation(
         name=f"ndimage.{name}",
         family=families.REGIONS,
@@ -344,7 +347,7 @@ def _measurement(
         plan_of=plan,
         accuracy=accuracy,
         limits=Limits(check=checked(check_precision, check_labels)),
-        cost=COST if is_by_position else COST_OF_GROUPS,
+        cost=cost,
         note=note,
     )
 
