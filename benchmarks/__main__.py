@@ -11,7 +11,10 @@ import sys
 from itertools import takewhile
 from pathlib import Path
 
+from napari_tilewise import kernels
+
 HERE = Path(__file__).parent
+NO_KERNELS = "off, so that scikit-image's functions are measured (make native builds them)"
 
 
 def main(arguments: list[str]) -> int:
@@ -24,6 +27,7 @@ def main(arguments: list[str]) -> int:
         expected = ", ".join(script.stem for script in scripts)
         print(f"There is no benchmark {', '.join(sorted(unknown))}: expected {expected}.")
         return 2
+    print(f"kernels: {kernels.level() or NO_KERNELS}", flush=True)
     failed = 0
     for script in scripts:
         if not names or script.stem in names:
