@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 MOST_FITTED = 1000
 """Cells up to which columns are as wide as their contents: Qt looks at each."""
+FITTED_ROWS = 50
+"""Rows that Qt looks at for it."""
 
 
 class NumbersView(QWidget):
@@ -57,6 +59,9 @@ class NumbersView(QWidget):
         )
         self.model = ColumnModel(self)
         self.table = table_view(self.model, 20)
+        header = self.table.horizontalHeader()
+        if header is not None:
+            header.setResizeContentsPrecision(FITTED_ROWS)
         self.plot, self.picture = Plot(), Picture()
         self.copy = QPushButton("Copy")
         self.copy.setToolTip("<qt>Copy the numbers, to paste them into a spreadsheet</qt>")
@@ -109,7 +114,7 @@ class NumbersView(QWidget):
         else:
             numbers = numbers_of(value, names, meaning.lengths)
         self.model.set_columns(numbers.columns)
-        if len(numbers.columns) * len(self.model.order) <= MOST_FITTED:
+        if len(numbers.columns) * min(len(self.model.order), FITTED_ROWS) <= MOST_FITTED:
             self.table.resizeColumnsToContents()  # the pixels are in sight beside the units
         self.plot.show_data(numbers.plot)
         self.plot.setVisible(numbers.plot is not None)
