@@ -109,11 +109,13 @@ _STANDS_FOR = {
     "labels.label_boundaries": ("skimage.segmentation.find_boundaries",),
     "oriented_cells": ("skimage.feature.hog",),
     "patch_means": ("skimage.restoration.denoise_nl_means",),
-    "rank_windows": (
+    "ranks.ndimage_ranks": (
         "scipy.ndimage.median_filter",
         "scipy.ndimage.percentile_filter",
         "scipy.ndimage.rank_filter",
-        "skimage.filters.median",
+    ),
+    "ranks.rank_windows": ("skimage.filters.median",),
+    "ranks.local_ranks": (
         "skimage.filters.rank.enhance_contrast",
         "skimage.filters.rank.gradient",
         "skimage.filters.rank.maximum",
@@ -123,12 +125,14 @@ _STANDS_FOR = {
         "skimage.filters.rank.pop",
         "skimage.filters.rank.threshold",
     ),
-    "smoothing.ridge_filters": (
-        "napari_tilewise.operations.filters.ridges.hessian_eigenvalues",
+    "smoothing.ndimage_gaussians": (
         "scipy.ndimage.gaussian_filter",
         "scipy.ndimage.gaussian_filter1d",
         "scipy.ndimage.gaussian_gradient_magnitude",
         "scipy.ndimage.gaussian_laplace",
+    ),
+    "smoothing.ridge_filters": (
+        "napari_tilewise.operations.filters.ridges.hessian_eigenvalues",
         "skimage.filters.frangi",
         "skimage.filters.hessian",
         "skimage.filters.meijering",

@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_tilewise.kernels.arrays import contiguous
 from napari_tilewise.kernels.kernel import Kernel
-from napari_tilewise.kernels.rank_windows import MEDIAN
+from napari_tilewise.kernels.ranks.rank_windows import MEDIAN
 from napari_tilewise.kernels.smoothing.running_means import knows_means, running_means
 from napari_tilewise.kernels.smoothing.separable import (
     GAUSSIAN,

@@ -1,0 +1,1 @@
+"""Kernels of ranks in windows, and of means and extremes beside them."""
