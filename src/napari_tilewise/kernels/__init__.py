@@ -52,6 +52,10 @@ _STANDS_FOR = {
         "skimage.morphology.binary_erosion",
         "skimage.morphology.binary_opening",
     ),
+    "block_sums": (
+        "skimage.measure.block_reduce",
+        "skimage.transform.downscale_local_mean",
+    ),
     "counted_levels": (
         "skimage.exposure.equalize_hist",
         "skimage.filters.threshold_otsu",

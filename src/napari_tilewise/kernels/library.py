@@ -19,7 +19,7 @@ from scipy import ndimage as ndi
 LEVELS = ("baseline", "avx2", "avx512")
 """Instruction sets, each including the ones before it. On ARM the baseline includes NEON."""
 
-INTERFACE = 14
+INTERFACE = 18
 """What `tilewise_interface` of a library answers whose functions take what this code passes."""
 
 LATEST: tuple[str, ...] = ()

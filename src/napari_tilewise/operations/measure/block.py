@@ -15,6 +15,7 @@ from napari_tilewise.operations.spec.keyword_specs import Keywords
 from napari_tilewise.operations.spec.operation import (
     IN_MEMORY,
     Accuracy,
+    Adapter,
     AtOnce,
     Block,
     Call,
@@ -157,6 +158,9 @@ OPERATIONS = (
         neighbourhood=Neighbourhood(sampling=lambda call, shape: in_blocks(_blocks(call))),
         plan_of=_block_reduce,
         limits=Limits(check=_check),
-        cost=Cost(memory=6.0, largest_region=_padded, at_once=AtOnce(function=IN_MEMORY)),
+        adapter=Adapter(kernels=("skimage.measure.block_reduce",)),
+        cost=Cost(
+            memory=6.0, largest_region=_padded, at_once=AtOnce(function=IN_MEMORY, kernel=IN_MEMORY)
+        ),
     ),
 )

@@ -9,8 +9,10 @@ from napari_tilewise.operations.shared.common import CVAL
 from napari_tilewise.operations.spec import families
 from napari_tilewise.operations.spec.deviation import ADDED_IN_ORDER
 from napari_tilewise.operations.spec.operation import (
-    LIGHT,
+    IN_MEMORY,
     Accuracy,
+    Adapter,
+    AtOnce,
     Block,
     Call,
     Cost,
@@ -80,6 +82,7 @@ OPERATIONS = (
             sampling=lambda call, shape: in_blocks(call.per_axis(call["factors"]))
         ),
         plan_of=_local_mean,
-        cost=Cost(memory=4.0, at_once=LIGHT),
+        adapter=Adapter(kernels=("skimage.transform.downscale_local_mean",)),
+        cost=Cost(memory=4.0, at_once=AtOnce(function=IN_MEMORY, kernel=2**26, copies=2)),
     ),
 )
