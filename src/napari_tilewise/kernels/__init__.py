@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     )
 
 _STANDS_FOR = {
+    "affine_maps": ("scipy.ndimage.affine_transform",),
     "background_balls": ("skimage.restoration.rolling_ball",),
     "distances.background_distances": ("scipy.ndimage.distance_transform_edt",),
     "bilateral_weights": ("skimage.restoration.denoise_bilateral",),
