@@ -56,8 +56,8 @@ def test_processes_hold_chunks_each(source: zarr.Array) -> None:
 def test_an_image_is_kept_only_where_it_is_read_again(
     tmp_path: Path, column: str, is_read_again: bool
 ) -> None:
-    side = 2**13
-    labels = zarr.create_array(tmp_path / "a", shape=(side,) * 2, dtype="u2", chunks=(512,) * 2)
+    side = 2**12
+    labels = zarr.create_array(tmp_path / "a", shape=(side,) * 2, dtype="u2", chunks=(256,) * 2)
     step = ("measure.regionprops_table", {"properties": ("label", column)})
     cache = tw.plan(step, labels, memory="2 GiB").budget.cache
     assert cache >= side * side * 2 if is_read_again else cache < side * side * 2 // 2

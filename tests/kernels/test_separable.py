@@ -173,4 +173,5 @@ def test_correlations_along_one_axis(dtype: str, instruction_set: str) -> None:
     kernel = KERNELS["scipy.ndimage.correlate1d"]
     assert not kernel.accepts(image, [1, 1])
     assert not kernel.accepts(image, [1, 2, 1], origin=1)
-    assert not kernel.accepts(image.astype("i4"), [1, 2, 1])
+    assert not kernel.accepts(np.full(9, 2**30, "i4"), [1, 2, 1])  # the sum is of no 32 bits
+    assert not kernel.accepts(image.astype("i8"), [1, 2, 1])

@@ -283,7 +283,7 @@ def cache_bytes(stacks: Sequence[Stack], tile: Sequence[int], free: int, sharers
 
 def _reads_again(call: Call) -> bool:
     operation = call.operation
-    return operation.kind in SEVERAL_PASSES and operation.cost.reads_again(call)
+    return operation.kind in SEVERAL_PASSES and operation.neighbourhood.reads_again(call)
 
 
 def _read_again(stacks: Sequence[Stack]) -> int:

@@ -58,6 +58,7 @@ def _suits(image: np.ndarray, steps: Steps) -> bool:
         1 <= image.ndim <= 3
         and image.size > 0
         and image.dtype.kind in "biuf"
+        and image.dtype != np.float16  # which SciPy refuses
         and bool(steps)
         and all(
             times >= 1

@@ -375,8 +375,12 @@ class _Samples:
             writers[number].write(whole, np.ascontiguousarray(last.read(region)))
 
         started = time.perf_counter()
-        sweep(compute, regions, workers=run_plan.budget.workers, cancel=self.cancel)
-        return time.perf_counter() - started
+        try:
+            sweep(compute, regions, workers=run_plan.budget.workers, cancel=self.cancel)
+            return time.perf_counter() - started
+        finally:
+            for writer in writers:
+                writer.close()
 
 
 def _length(span: slice) -> int:

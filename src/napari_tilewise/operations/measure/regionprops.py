@@ -39,6 +39,7 @@ from napari_tilewise.operations.spec.operation import (
     Cost,
     Kind,
     Limits,
+    Neighbourhood,
     OnDisk,
     Operation,
     Output,
@@ -176,11 +177,10 @@ OPERATIONS = (
         result=ResultSpec(output=Output.TABLE, shape=lambda call: None),
         step=AsStep(calibration=REGION_UNITS),
         plan_of=table_plan,
+        neighbourhood=Neighbourhood(reads_again=_reads_objects),
         **{
             **SHARED,
-            "cost": replace(
-                SHARED["cost"], numbers=OnDisk(), at_once=TABLE_AT_ONCE, reads_again=_reads_objects
-            ),
+            "cost": replace(SHARED["cost"], numbers=OnDisk(), at_once=TABLE_AT_ONCE),
         },
         note="An object larger than a tile is read whole while it is measured. Layers and "
         "files are measured in their units, unless spacing is set; arrays in pixels.",

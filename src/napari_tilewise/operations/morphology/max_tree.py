@@ -118,7 +118,11 @@ def _filter(
         plan_of=_filter_plan,
         limits=Limits(check=check),
         constraints=(tree,),
-        cost=Cost(memory=memory, at_once=AtOnce(function=IN_MEMORY)),
+        # A tree that is given has its indices checked: scikit-image does not look at them.
+        cost=Cost(
+            memory=memory,
+            at_once=AtOnce(function=IN_MEMORY, when=lambda call: not has_tree(call)),
+        ),
         note=f"A large {threshold} needs a large halo. {NOTE}",
     )
 

@@ -138,6 +138,8 @@ class Neighbourhood:
     """Where the pixels of a result of this shape lie, per spatial axis."""
     channels: Callable[[Call], slice] | None = None
     """Which positions along the channel axis its result depends on, and blocks hold; None: all."""
+    reads_again: Callable[[Call], bool] = lambda _: True
+    """Whether a call reads the image again after its first pass, where its kind takes several."""
 
 
 def _keeps_axes(call: Call, image: Any) -> bool:
@@ -286,8 +288,6 @@ class Cost:
     largest_region: Callable[[Call], int] | None = None
     """Pixels of the largest region that passes visit besides tiles, or of what parameters take
     however small the image is, such as a kernel of weights, where that may be more."""
-    reads_again: Callable[[Call], bool] = lambda _: True
-    """Whether a call reads the image again after its first pass, where its kind takes several."""
     holds_gil: bool = False
     """Whether it holds Python's global lock for most of its time: threads do not make it faster."""
     trial: Trial = ANY_IMAGE
