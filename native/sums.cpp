@@ -89,6 +89,40 @@ void regions(const L* labels, const I* values, const Volume& volume, i64 least, 
         }
 }
 
+// Adds to the pixels and the sum of each label: doubles, one pixel after the other in raster order, as
+// NumPy's bincount adds weights; whole numbers of up to 16 bits, whose sums are exact, in any order. With
+// centers (one per label) the squares of the differences from them are added up instead.
+template <bool centered, class L, class I>
+void label_sums(const L* labels, const I* values, i64 n, i64 least, i64 most, const double* centers, i64* counts,
+                double* sums) {
+    constexpr bool is_exact = !centered && std::is_integral_v<I> && sizeof(I) <= 2;
+    using Total = std::conditional_t<is_exact, i64, double>;
+    for (i64 k = 0; k < n;) {
+        const L label = labels[k];
+        auto id = static_cast<i64>(label);
+        i64 begin = k++;
+        if (id < least || id > most) {
+            while (k < n && labels[k] == label) ++k;
+            continue;
+        }
+        id -= least;
+        Total total = is_exact ? Total(0) : static_cast<Total>(sums[id]);
+        const double center = centered ? centers[id] : 0;
+        auto add = [&](I value) {
+            if constexpr (centered) {
+                double difference = static_cast<double>(value) - center;
+                total += difference * difference;
+            } else {
+                total += static_cast<Total>(value);
+            }
+        };
+        add(values[begin]);
+        for (; k < n && labels[k] == label; ++k) add(values[k]);
+        counts[id] += k - begin;
+        sums[id] = is_exact ? sums[id] + static_cast<double>(total) : static_cast<double>(total);
+    }
+}
+
 }  // namespace
 }  // namespace tilewise
 
@@ -135,6 +169,33 @@ TILEWISE_API std::int32_t tilewise_regions(const void* labels, i64 type, const v
     switch (type) {
         case type_u8: return with_values(Tag<std::uint8_t>());
         case type_u16: return with_values(Tag<std::uint16_t>());
+        case type_i32: return with_values(Tag<std::int32_t>());
+        case type_i64: return with_values(Tag<i64>());
+        default: return no_such_type;
+    }
+}
+
+// Adds to the pixels and the sums of the labels from `least` to `most`; `least` has row 0. Centers may be
+// null.
+TILEWISE_API std::int32_t tilewise_label_sums(const void* labels, i64 type, const void* values, i64 value_type, i64 n,
+                                              i64 least, i64 most, const double* centers, i64* counts,
+                                              double* sums) {
+    auto with_values = [&](auto label_tag) -> std::int32_t {
+        using L = typename decltype(label_tag)::type;
+        auto ids = static_cast<const L*>(labels);
+        return for_every(value_type, [&](auto value_tag) -> std::int32_t {
+            auto pixels = static_cast<const typename decltype(value_tag)::type*>(values);
+            if (centers)
+                label_sums<true>(ids, pixels, n, least, most, centers, counts, sums);
+            else
+                label_sums<false>(ids, pixels, n, least, most, centers, counts, sums);
+            return ok;
+        });
+    };
+    switch (type) {
+        case type_u8: return with_values(Tag<std::uint8_t>());
+        case type_u16: return with_values(Tag<std::uint16_t>());
+        case type_u32: return with_values(Tag<std::uint32_t>());
         case type_i32: return with_values(Tag<std::int32_t>());
         case type_i64: return with_values(Tag<i64>());
         default: return no_such_type;

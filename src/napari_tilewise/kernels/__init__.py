@@ -112,6 +112,13 @@ _STANDS_FOR = {
         "scipy.ndimage.sobel",
     ),
     "labels.label_boundaries": ("skimage.segmentation.find_boundaries",),
+    "labels.label_sums": (
+        "scipy.ndimage.mean",
+        "scipy.ndimage.standard_deviation",
+        "scipy.ndimage.sum",
+        "scipy.ndimage.sum_labels",
+        "scipy.ndimage.variance",
+    ),
     "oriented_cells": ("skimage.feature.hog",),
     "patch_means": ("skimage.restoration.denoise_nl_means",),
     "ranks.ndimage_ranks": (

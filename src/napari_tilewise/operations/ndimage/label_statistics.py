@@ -38,6 +38,7 @@ from napari_tilewise.operations.spec.operation import (
     IN_MEMORY,
     PER_PIXEL,
     Accuracy,
+    Adapter,
     AsStep,
     AtOnce,
     Block,
@@ -324,7 +325,7 @@ OF_SUM = AT_ONCE._replace(shown=sum_is_finite)
 OF_GROUPS = AT_ONCE._replace(when=is_grouped)
 COST = Cost(numbers=PER_PIXEL, memory=8.0, at_once=AT_ONCE)
 COST_OF_GROUPS = replace(COST, at_once=OF_GROUPS)
-COST_OF_SUMS = replace(COST, at_once=OF_GROUPS._replace(shown=sum_is_finite))
+COST_OF_SUMS = replace(COST, at_once=OF_GROUPS._replace(kernel=IN_MEMORY, shown=sum_is_finite))
 
 
 def _measurement(
@@ -336,8 +337,9 @@ def _measurement(
     note: str = "",
 ) -> Operation:
     cost = COST if specs is POSITIONED else COST_OF_GROUPS
+    kernels: tuple[str, ...] = ()
     if accuracy is SUMS and result is not VALUES:
-        cost = COST_OF_SUMS
+        cost, kernels = COST_OF_SUMS, (f"scipy.ndimage.{name}",)
     return Operation(
         name=f"ndimage.{name}",
         family=families.REGIONS,
@@ -347,6 +349,7 @@ def _measurement(
         plan_of=plan,
         accuracy=accuracy,
         limits=Limits(check=checked(check_precision, check_labels)),
+        adapter=Adapter(kernels=kernels),
         cost=cost,
         note=note,
     )
