@@ -10,7 +10,7 @@ import pytest
 from scipy import ndimage as ndi
 
 from napari_tilewise.kernels import KERNELS, threads
-from napari_tilewise.kernels.affine_maps import (
+from napari_tilewise.kernels.geometry.affine_maps import (
     AffineMap,
     Interpolation,
     MappedTile,
@@ -134,6 +134,26 @@ def _box(
     return tuple(slice(int(np.clip(a, 0, n - 1)), int(np.clip(b, 1, n))) for a, b, n in spans)
 
 
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("mode", MODES)
+def test_rotations(mode: str, dtype: str, instruction_set: str) -> None:
+    rng = np.random.default_rng([4, *mode.encode(), *dtype.encode()])
+    for trial in range(30):
+        ndim, largest = ((2, 100), (3, 17), (4, 5))[trial % 3]
+        image = image_of(rng, shape_of(rng, ndim, largest), dtype, special=trial % 4 == 0)
+        compare(
+            "scipy.ndimage.rotate",
+            ndi.rotate,
+            image,
+            angle=float(rng.choice([0, 90, -180, 45, 30, rng.uniform(-400, 400)])),
+            axes=(1, 0) if trial % 2 else tuple(rng.permutation(ndim)[:2].tolist()),
+            reshape=trial % 5 > 0,
+            order=int(rng.integers(2)),
+            mode=mode,
+            cval=float(rng.choice([0, 2.5])),
+        )
+
+
 def test_bands(instruction_set: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threads, "_BAND", 200)
     monkeypatch.setattr(threads, "_FURTHER_BAND", 200)
@@ -161,3 +181,9 @@ def test_what_is_left_to_the_function(instruction_set: str) -> None:
     assert not kernel.accepts(image.astype("i4"), matrix, order=1)
     assert not kernel.accepts(np.ones(5), np.eye(1), order=1)
     assert not kernel.accepts(np.ones((0, 5)), matrix, order=1)
+    rotate = KERNELS["scipy.ndimage.rotate"]
+    assert rotate.accepts(image, 30, order=1)
+    assert not rotate.accepts(image, 30)
+    assert not rotate.accepts(image, np.inf, order=1)
+    assert not rotate.accepts(image, 30, axes=(0, 0), order=1)
+    assert not rotate.accepts(image, 30, axes=(0, 2), order=1)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     )
 
 _STANDS_FOR = {
-    "affine_maps": ("scipy.ndimage.affine_transform",),
+    "geometry.affine_maps": ("scipy.ndimage.affine_transform",),
     "background_balls": ("skimage.restoration.rolling_ball",),
     "distances.background_distances": ("scipy.ndimage.distance_transform_edt",),
     "bilateral_weights": ("skimage.restoration.denoise_bilateral",),
@@ -150,6 +150,7 @@ _STANDS_FOR = {
         "skimage.filters.meijering",
         "skimage.filters.sato",
     ),
+    "geometry.rotated_planes": ("scipy.ndimage.rotate",),
     "run_lists": (
         "skimage.filters.apply_hysteresis_threshold",
         "skimage.measure.label",

@@ -25,7 +25,7 @@ def affine_tile(call: Call, mapped: Affine, block: Block) -> np.ndarray | None:
     block
         Pixels that the tile is made of.
     """
-    from napari_tilewise.kernels import affine_maps
+    from napari_tilewise.kernels.geometry import affine_maps
 
     pixels, n = block.data, mapped.ndim
     if call["order"] > 1 or pixels.dtype != result_type(call):

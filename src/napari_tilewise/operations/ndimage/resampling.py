@@ -428,6 +428,6 @@ OPERATIONS = (
         note=f"{SPLINES} Of a volume the planes of the first two axes are rotated.",
         neighbourhood=Neighbourhood(sampling=_rotated_sampling),
         limits=Limits(check=check_type, ndim=(2, 8)),
-        adapter=Adapter(modernize=_first_axes),
+        adapter=Adapter(kernels=("scipy.ndimage.rotate",), modernize=_first_axes),
     ),
 )

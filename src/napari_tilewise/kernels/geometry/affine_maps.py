@@ -155,8 +155,16 @@ def affine_samples(
 # -- SciPy's ---------------------------------------------------------------------------------------
 
 
-def _is_own_type(output: Any, dtype: np.dtype) -> bool:
-    """Return whether a result's data type is left to SciPy, or the image's by any of its names."""
+def is_own_type(output: Any, dtype: np.dtype) -> bool:
+    """Return whether a result's data type is left to SciPy, or the image's by any of its names.
+
+    Parameters
+    ----------
+    output
+        SciPy's argument.
+    dtype
+        The image's data type.
+    """
     if isinstance(output, np.dtype):
         return output == dtype
     return (
@@ -188,7 +196,7 @@ def _exact(
     return (
         affine is not None
         and part is not None
-        and _is_own_type(output, input.dtype)
+        and is_own_type(output, input.dtype)
         and maps_affinely(input, affine, part, Interpolation(order, mode, cval))
     )
 

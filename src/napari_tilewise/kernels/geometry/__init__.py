@@ -1,0 +1,1 @@
+"""Kernels that move pixels: images through a map of coordinates."""
