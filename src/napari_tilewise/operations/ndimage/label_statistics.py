@@ -325,7 +325,8 @@ OF_SUM = AT_ONCE._replace(shown=sum_is_finite)
 OF_GROUPS = AT_ONCE._replace(when=is_grouped)
 COST = Cost(numbers=PER_PIXEL, memory=8.0, at_once=AT_ONCE)
 COST_OF_GROUPS = replace(COST, at_once=OF_GROUPS)
-COST_OF_SUMS = replace(COST, at_once=OF_GROUPS._replace(kernel=IN_MEMORY, shown=sum_is_finite))
+# The kernel, of several labels, stands in for the function where that gets the image.
+COST_OF_SUMS = replace(COST, at_once=OF_GROUPS._replace(kernel=0, shown=sum_is_finite))
 
 
 def _measurement(
