@@ -48,7 +48,7 @@ def looped_axes(stack: Stack) -> tuple[LoopedAxis, ...]:
     Parameters
     ----------
     stack
-        The last operation of a chain, whose result is no image.
+        The last operation of a chain, whose result is not an image.
     """
     before = _axes_before(stack.source, stack.session)
     origins = stack.loops if before is None else [before[axis].origin for axis in stack.loops]

@@ -221,7 +221,8 @@ class _InnerThreads:
                 self._lift()
             elif self._lingers_in != os.getpid():
                 self._lingers_in = os.getpid()
-                self._running().submit(self._lift_when_idle)
+                lifted = self._running().submit(self._lift_when_idle)
+                lifted.add_done_callback(Future.result)  # nobody waits: what it raises is logged
 
     def _lift(self) -> None:
         """Lift the limits now; the caller has the lock."""

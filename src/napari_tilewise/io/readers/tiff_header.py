@@ -265,7 +265,7 @@ def remember_alike(header: bytes, image: Image, pixels: MappedPixels) -> None:
         Where its pixels lie.
     """
     array: Any = np.broadcast_to(np.zeros((), image.data.dtype), tuple(image.data.shape))
-    image = replace(image, data=array, levels=(array,), name="")  # the file itself is let go
+    image = replace(image, data=array, levels=(array,), name="")  # it holds no file open
     with _lock:
         _alike[header] = _Alike(image, pixels)
         while len(_alike) > MOST_ALIKE:
