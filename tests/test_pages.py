@@ -55,7 +55,8 @@ def folder(tmp_path, monkeypatch):
 def test_a_page_runs(page, folder, capsys):
     text = (DOCS / page).read_text(encoding="utf-8").replace('"/data/', f'"{folder}/')
     space = {"__name__": "my_ops"}
-    with LocalCluster(1, processes=False, dashboard_address=None) as cluster:
+    # Any free port: without a dashboard it takes 8787 all the same, which another test may have.
+    with LocalCluster(1, processes=False, dashboard_address=":0") as cluster:
         for language, block in BLOCK.findall(text.replace(SCHEDULER, cluster.scheduler_address)):
             if language == "python":
                 exec(compile(block, page, "exec"), space)
